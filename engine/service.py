@@ -1,0 +1,339 @@
+"""The use cases: check, decide, commit. Every door (Slack, API, command line, clock) comes through here.
+
+Each method that changes something does so in exactly one transaction; the network is asked before it or, by a
+worker, after it, never inside. Nothing here may format a message or know which door a request came through,
+beyond recording it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine import events as ev
+from engine.apply import store
+from engine.ballots import Ballot, Seen, gate_meant, person_of, require_control
+from engine.effects import Purpose
+from engine.errors import Conflict, Expired, InvalidInput, NotAllowed, NotFound, Unverifiable
+from engine.explain import Explanation, explain
+from engine.lifecycle import advance
+from engine.model import (
+    FINAL_SESSIONS,
+    SYSTEM,
+    Actor,
+    Decision,
+    Gate,
+    GateStatus,
+    Output,
+    Person,
+    Plan,
+    Session,
+    SessionStatus,
+    Source,
+)
+from engine.policy import Policy, judge
+from engine.ports import Clock, Connector, Directory, Ids, Summary, UnitOfWork, UnitOfWorkFactory
+from engine.preparation import Preparation, StartRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the use cases work with; put together by the composition root."""
+
+    uow: UnitOfWorkFactory
+    clock: Clock
+    ids: Ids
+    policy: Policy
+    directory: Directory
+    connectors: Mapping[str, Connector]
+    preparation: Preparation
+    log: Callable[..., None]  #: takes an event name and fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A session with what people ask about it: the sentence, and where its thread is."""
+
+    session: Session
+    explanation: Explanation
+    channel: str = ""
+    thread_ts: str = ""
+    queue: tuple[int, ...] = field(default=())
+
+
+class Service:
+    """All use cases of people."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._uow = parts.uow
+
+    # ------------------------------------------------------------ start
+
+    def preview(self, request: StartRequest) -> Plan:
+        """Return the plan that a start would freeze now; changes nothing."""
+        return self._parts.preparation.plan(request).plan
+
+    def accept(self, request: StartRequest, *, delivery: str) -> bool:
+        """Store a start request to be carried out by a worker; False when this delivery was seen before."""
+        with self._uow() as uow:
+            fresh = uow.inbox.accept(delivery, "start", request.to_payload(), at=self._now(), done=False)
+            if fresh:
+                uow.defer("start", delivery)
+                uow.commit()
+            return fresh
+
+    def start(self, request: StartRequest) -> Session:
+        """Resolve, check, freeze the plan and begin. The same request key begins one session only."""
+        with self._uow() as uow:
+            known = uow.sessions.by_request(request.key)
+            if known is not None:
+                return self._load(uow, known)
+        self._require_member(request.actor)
+        if request.place is not None:
+            self._parts.directory.require_postable(request.place)
+        draft = self._parts.preparation.draft(request, nonce=self._parts.ids.token(), now=self._now())
+        with self._uow() as uow:
+            session = uow.sessions.add(draft, request_key=request.key)
+            started = advance(session, ev.Started(), self._now())
+            store(uow, session, started, actor=request.actor, kind="session_started", now=self._now())
+            uow.commit()
+        self._parts.log(
+            "[START_EXECUTION] session started",
+            session_id=session.id,
+            actor=str(request.actor),
+            runbook=request.runbook,
+            target=session.plan.target.id,
+            status=started.session.status.value,
+        )
+        return started.session
+
+    # ------------------------------------------------------------ decide
+
+    def decide(self, ballot: Ballot) -> Session:
+        """Count one person's vote on one open gate, or say why it does not count."""
+        person = self._require_member(ballot.actor)
+        with self._uow() as uow:
+            now = self._now()
+            first = not ballot.delivery or uow.inbox.accept(
+                ballot.delivery, "decision", {"actor": str(person)}, at=now, done=True
+            )
+            session = self._session_of(uow, ballot)
+            if not first:
+                return session
+            gate = gate_meant(session, ballot)
+            decision = Decision(verdict=ballot.verdict, actor=ballot.actor, at=now, reason=ballot.reason.strip())
+            try:
+                self._check_seen(uow, session, gate, ballot.seen)
+                judge(session, gate, decision, now)
+            except (Conflict, Expired, InvalidInput, NotAllowed) as refusal:
+                self._record_refusal(uow, session, gate, ballot, refusal)
+                raise
+            transition = advance(session, ev.Voted(gate_id=gate.id, decision=decision), now)
+            store(
+                uow,
+                session,
+                transition,
+                actor=ballot.actor,
+                kind=f"step_{ballot.verdict.value}",
+                now=now,
+                step_number=gate.step_number,
+                data={"gate": gate.id, "digest": session.digest, "reason": decision.reason},
+            )
+            uow.commit()
+        self._parts.log(
+            f"[APPROVE_STEP] {ballot.verdict.value} recorded",
+            session_id=session.id,
+            step=gate.step_number,
+            actor=str(person),
+            source=ballot.actor.source.value,
+            status=transition.session.status.value,
+        )
+        return transition.session
+
+    # ------------------------------------------------------------ control
+
+    def cancel(self, session_id: int, actor: Actor, reason: str = "") -> Session:
+        """Call a session off. The requester and every approver of any of its steps may."""
+        return self._control(session_id, actor, ev.CancelAsked(actor=actor, reason=reason), "session_cancel_asked")
+
+    def pause(self, session_id: int, actor: Actor) -> Session:
+        """Keep the next step from starting."""
+        return self._control(session_id, actor, ev.Paused(actor=actor), "session_paused")
+
+    def resume(self, session_id: int, actor: Actor) -> Session:
+        """Let a paused session go on."""
+        return self._control(session_id, actor, ev.Resumed(actor=actor), "session_resumed")
+
+    def choose(self, session_id: int, step_number: int, choice: ev.Choice, actor: Actor, reason: str) -> Session:
+        """Say how to go on after a failure or an unknown outcome; needs a reason."""
+        if not reason.strip():
+            raise InvalidInput("A choice needs a reason.", hint="Say in one sentence what you know.")
+        event = ev.Chosen(step_number=step_number, choice=choice, actor=actor, reason=reason.strip())
+        return self._control(session_id, actor, event, "choice_made", step_number=step_number)
+
+    # ------------------------------------------------------------ clock
+
+    def expire(self, gate_id: str) -> None:
+        """Close a gate whose deadline has passed; does nothing if it was decided meanwhile."""
+        self._tick(gate_id, ev.GateExpired(gate_id=gate_id), "gate_expired")
+
+    def remind(self, gate_id: str) -> None:
+        """Remind the approvers of a gate, once."""
+        self._tick(gate_id, ev.Reminded(gate_id=gate_id), "approvers_reminded")
+
+    # ------------------------------------------------------------ look
+
+    def view(self, session_id: int) -> View:
+        """Return a session with its explanation."""
+        with self._uow() as uow:
+            return self._view(uow, self._load(uow, session_id))
+
+    def output(self, session_id: int, step_number: int) -> Output:
+        """Return what a step's newest attempt printed, as stored."""
+        with self._uow() as uow:
+            return uow.sessions.output(session_id, step_number)
+
+    def waiting(self, *, limit: int = 50, after: int = 0) -> tuple[View, ...]:
+        """Return the sessions that wait for an approval, oldest first."""
+        with self._uow() as uow:
+            return tuple(self._view(uow, session) for session in uow.sessions.waiting(limit=limit, after=after))
+
+    def recent(
+        self,
+        *,
+        status: SessionStatus | None = None,
+        ticket: str = "",
+        requester: Person | None = None,
+        limit: int = 20,
+        before: int | None = None,
+        active: bool = False,
+    ) -> tuple[Summary, ...]:
+        """Return the newest sessions, newest first."""
+        with self._uow() as uow:
+            return uow.sessions.recent(
+                status=status, ticket=ticket, requester=requester, limit=limit, before=before, active=active
+            )
+
+    # ------------------------------------------------------------ inside
+
+    def _now(self) -> datetime:
+        return self._parts.clock.now()
+
+    def _require_member(self, actor: Actor) -> Person:
+        """Return the person if they are a member now.
+
+        A bearer token is proof of its own, so API and command line still work while Slack cannot be asked.
+        """
+        person = person_of(actor)
+        try:
+            self._parts.directory.require_member(person)
+        except Unverifiable:
+            if actor.source not in {Source.API, Source.CLI}:
+                raise
+        return person
+
+    def _load(self, uow: UnitOfWork, session_id: int) -> Session:
+        session = uow.sessions.get(session_id)
+        if session is None:
+            raise NotFound(f"There is no session {session_id}.", hint="`/runbook status` lists the recent ones.")
+        return session
+
+    def _view(self, uow: UnitOfWork, session: Session) -> View:
+        queue = uow.sessions.queue_for(session.plan.target.id) if session.status not in FINAL_SESSIONS else ()
+        card = uow.outbox.message(session.id, Purpose.CARD)
+        return View(
+            session=session,
+            explanation=explain(session, self._now(), queue=queue),
+            channel=card.channel if card else "",
+            thread_ts=card.ts if card else "",
+            queue=queue,
+        )
+
+    def _session_of(self, uow: UnitOfWork, ballot: Ballot) -> Session:
+        session_id = ballot.session_id
+        if ballot.gate_id:
+            session_id = uow.sessions.by_gate(ballot.gate_id)
+        if session_id is None:
+            raise NotFound("This approval request is not known here.", hint="`/runbook pending` lists the open ones.")
+        return self._load(uow, session_id)
+
+    def _check_seen(self, uow: UnitOfWork, session: Session, gate: Gate, seen: Seen | None) -> None:
+        """A click counts only on the very message that was posted for this gate."""
+        if seen is None:
+            return
+        message = uow.outbox.message(session.id, Purpose.GATE, step_number=gate.step_number, ordinal=gate.serial)
+        if message and message.ts and (message.channel, message.ts) != (seen.channel, seen.ts):
+            raise Conflict(
+                "This is not the message that was posted for this approval.",
+                hint="Use the one in the thread.",
+            )
+
+    def _record_refusal(
+        self,
+        uow: UnitOfWork,
+        session: Session,
+        gate: Gate,
+        ballot: Ballot,
+        refusal: Conflict | Expired | InvalidInput | NotAllowed,
+    ) -> None:
+        """Keep the refused attempt as evidence, and have the clicked message repaired."""
+        uow.audit.append(
+            "decision_refused",
+            at=self._now(),
+            session_id=session.id,
+            step_number=gate.step_number,
+            actor=str(ballot.actor),
+            source=ballot.actor.source.value,
+            data={"code": refusal.code, "verdict": ballot.verdict.value, "gate": gate.id},
+        )
+        uow.outbox.show(session, Purpose.GATE, step_number=gate.step_number, ordinal=gate.serial)
+        uow.commit()
+
+    def _control(
+        self, session_id: int, actor: Actor, event: ev.Event, kind: str, *, step_number: int | None = None
+    ) -> Session:
+        person = self._require_member(actor)
+        with self._uow() as uow:
+            session = self._load(uow, session_id)
+            require_control(session, person, event)
+            transition = advance(session, event, self._now())
+            reason = getattr(event, "reason", "")
+            choice = event.choice.value if isinstance(event, ev.Chosen) else ""
+            store(
+                uow,
+                session,
+                transition,
+                actor=actor,
+                kind=kind,
+                now=self._now(),
+                step_number=step_number,
+                data={"reason": reason, **({"choice": choice} if choice else {})},
+            )
+            uow.commit()
+            return transition.session
+
+    def _tick(self, gate_id: str, event: ev.GateExpired | ev.Reminded, kind: str) -> None:
+        with self._uow() as uow:
+            session_id = uow.sessions.by_gate(gate_id)
+            session = uow.sessions.get(session_id) if session_id is not None else None
+            gate = session.open_gate if session else None
+            if session is None or gate is None or gate.id != gate_id:
+                return
+            if isinstance(event, ev.Reminded) and gate.reminded:
+                return
+            transition = advance(session, event, self._now())
+            store(
+                uow,
+                session,
+                transition,
+                actor=SYSTEM,
+                kind=kind,
+                now=self._now(),
+                step_number=gate.step_number,
+            )
+            uow.commit()
+
+
+__all__ = ["Ballot", "GateStatus", "Parts", "Seen", "Service", "StartRequest", "View"]

@@ -1,0 +1,190 @@
+"""Follows what was sent until it is known how it ended, and clears up behind it.
+
+A command that may have arrived is looked up by its name, never sent again. What cannot be proven is called
+unknown. Every task may come twice, late or never.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from engine import events as ev
+from engine.dispatch import command_for, submitted
+from engine.errors import Indeterminate, Permanent, Transient
+from engine.expect import capture, judge
+from engine.model import TERMINAL_ATTEMPTS, Attempt, AttemptStatus, Output, Result, Session, Step
+from engine.output import clean
+from engine.ports import Observation, RawResult
+from engine.recorder import Recorder
+
+STORED_BYTES = 256 * 1024  #: of each stream of one attempt
+
+
+class Watcher:
+    """The tasks ``observe``, ``cancel`` and ``cleanup``."""
+
+    def __init__(self, rows: Recorder) -> None:
+        self._rows = rows
+        self._parts = rows.parts
+        self._uow = rows.uow
+
+    def observe(self, attempt_id: str) -> None:
+        """Look what became of an attempt, and record what is proven."""
+        found = self._rows.attempt(attempt_id)
+        if found is None:
+            return
+        session, step, attempt, looks = found
+        if attempt.status is AttemptStatus.SUBMITTING:
+            self._reconcile(session, step, attempt, looks)
+            return
+        observation = self._look(session, attempt)
+        if observation is None or observation.result is None:
+            if observation and observation.running and attempt.status is AttemptStatus.ACCEPTED:
+                self._rows.record(session, ev.SeenRunning(attempt_id=attempt_id), "step_running", step.number)
+            self._keep_watching(session, step, attempt, looks)
+            return
+        self._ended(session, step, attempt, observation.result)
+
+    def _look(self, session: Session, attempt: Attempt) -> Observation | None:
+        """Ask the machine's connector; None when it has no answer this time."""
+        try:
+            seen = self._rows.connector(session).observe(session.plan.target, [attempt.handle])
+        except (Transient, Indeterminate, Permanent) as trouble:
+            self._parts.log("observe_failed", attempt=attempt.id, reason=str(trouble))
+            return None
+        return seen.get(attempt.id)
+
+    def _keep_watching(self, session: Session, step: Step, attempt: Attempt, looks: int) -> None:
+        now = self._rows.now()
+        if attempt.hard_deadline and now >= attempt.hard_deadline:
+            self._give_up(session, step, attempt)
+            return
+        waits = self._rows.connector(session).describe().poll_seconds
+        self._rows.look_again(attempt.id, now + timedelta(seconds=waits[min(looks, len(waits) - 1)]))
+
+    def _give_up(self, session: Session, step: Step, attempt: Attempt) -> None:
+        """The deadline has passed: ask the machine itself once, then say that nobody knows."""
+        try:
+            found = self._rows.connector(session).probe(attempt.handle)
+        except (Transient, Indeterminate, Permanent) as trouble:
+            found = RawResult(status=AttemptStatus.UNKNOWN, exit_code=None, message=str(trouble))
+        if found is None:
+            found = RawResult(
+                status=AttemptStatus.UNKNOWN,
+                exit_code=None,
+                message="It still runs, long after its time limit.",
+            )
+        self._ended(session, step, attempt, found)
+
+    def _reconcile(self, session: Session, step: Step, attempt: Attempt, looks: int) -> None:
+        """A command that may have been sent: find it by its name, or prove that it never arrived."""
+        command = command_for(session, step)
+        try:
+            handle = self._rows.connector(session).reconcile(command)
+        except (Transient, Indeterminate, Permanent) as trouble:
+            self._doubt(session, step, attempt, looks, str(trouble))
+            return
+        if handle is not None:
+            submitted(self._rows, session, command, handle)
+        elif self._rows.now() > command.not_after + self._parts.patience.clock_skew:
+            self._never_arrived(session, step, attempt)
+        else:
+            self._look_up_again(attempt, looks)
+
+    def _never_arrived(self, session: Session, step: Step, attempt: Attempt) -> None:
+        """Not found under its name, and too late to start now: the guard on the machine would refuse it."""
+        result = Result(
+            status=AttemptStatus.NOT_STARTED,
+            message="It never arrived: it is not known under its name, and its start deadline has passed.",
+        )
+        event = ev.Ended(attempt_id=attempt.id, result=result)
+        self._rows.record(session, event, "step_not_started", step.number, {"attempt": attempt.id})
+
+    def _look_up_again(self, attempt: Attempt, looks: int) -> None:
+        waits = self._parts.patience.lookups
+        wait = timedelta(seconds=waits[min(looks + 1, len(waits) - 1)])
+        self._rows.look_again(attempt.id, self._rows.now() + wait)
+
+    def _doubt(self, session: Session, step: Step, attempt: Attempt, looks: int, reason: str) -> None:
+        now = self._rows.now()
+        if attempt.hard_deadline and now >= attempt.hard_deadline:
+            lost = RawResult(status=AttemptStatus.UNKNOWN, exit_code=None, message=reason)
+            self._ended(session, step, attempt, lost)
+            return
+        self._look_up_again(attempt, looks)
+
+    def _ended(self, session: Session, step: Step, attempt: Attempt, raw: RawResult) -> None:
+        """Record how an attempt ended, judged by what the step expects."""
+        output = self._output(raw)
+        status, verdict = raw.status, ""
+        captured: tuple[tuple[str, str], ...] = ()
+        if status in {AttemptStatus.SUCCEEDED, AttemptStatus.FAILED}:
+            verdict = judge(step.planned.expect, exit_code=raw.exit_code, stdout=output.stdout)
+            status = AttemptStatus.FAILED if verdict else AttemptStatus.SUCCEEDED
+            captured = capture(step.planned.capture, output.stdout)
+        result = Result(
+            status=status,
+            exit_code=raw.exit_code,
+            output=output,
+            duration_seconds=raw.duration_seconds,
+            message="" if status is AttemptStatus.SUCCEEDED else raw.message,
+        )
+        event = ev.Ended(attempt_id=attempt.id, result=result, verdict=verdict, captured=captured)
+        facts = {"attempt": attempt.id, "outcome": status.value, "exit_code": raw.exit_code}
+        self._rows.record(session, event, "step_ended", step.number, facts)
+        self._parts.log("[EXECUTE_STEP] ended", session_id=session.id, step=step.number, **facts)
+
+    def _output(self, raw: RawResult) -> Output:
+        stdout, cut_out = clean(raw.stdout, limit_bytes=STORED_BYTES, secrets=self._parts.secrets)
+        stderr, cut_err = clean(raw.stderr, limit_bytes=STORED_BYTES, secrets=self._parts.secrets)
+        lost = raw.stdout_bytes > len(raw.stdout) or raw.stderr_bytes > len(raw.stderr)
+        return Output(
+            stdout=stdout,
+            stderr=stderr,
+            stdout_bytes=max(raw.stdout_bytes, len(raw.stdout)),
+            stderr_bytes=max(raw.stderr_bytes, len(raw.stderr)),
+            truncated=cut_out or cut_err or lost,
+        )
+
+    def cancel(self, attempt_id: str) -> None:
+        """Ask the machine to stop a command; what is proven comes with the next observation."""
+        found = self._rows.attempt(attempt_id)
+        if found is None or not found[2].cancel_requested or found[2].status is AttemptStatus.SUBMITTING:
+            return
+        session, step, attempt, _ = found
+        try:
+            answer = self._rows.connector(session).cancel(attempt.handle).value
+        except (Transient, Indeterminate, Permanent) as trouble:
+            answer = f"not confirmed: {trouble}"
+        with self._uow() as uow:
+            uow.audit.append(
+                "cancel_sent",
+                at=self._rows.now(),
+                session_id=session.id,
+                step_number=step.number,
+                data={"attempt": attempt.id, "answer": answer},
+            )
+            uow.attempts.look_again(attempt.id, at=self._rows.now())
+            uow.defer("observe", attempt.id)
+            uow.commit()
+
+    def cleanup(self, attempt_id: str) -> None:
+        """Remove what an ended attempt left outside; tried again until it is gone."""
+        with self._uow() as uow:
+            found = uow.attempts.get(attempt_id)
+        if found is None or found[0].status not in TERMINAL_ATTEMPTS:
+            return
+        attempt, target = found
+        again: float | None = None
+        if attempt.handle:
+            try:
+                again = self._parts.connectors[target.connector].cleanup(attempt.handle)
+            except (Transient, Indeterminate, Permanent) as trouble:
+                self._parts.log("cleanup_failed", attempt=attempt_id, reason=str(trouble))
+                again = getattr(trouble, "retry_after", None) or 300.0
+        with self._uow() as uow:
+            if again is None:
+                uow.attempts.cleaned(attempt_id, at=self._rows.now())
+            else:
+                uow.attempts.clean_later(attempt_id, at=self._rows.now() + timedelta(seconds=again))
+            uow.commit()
