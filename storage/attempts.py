@@ -1,0 +1,45 @@
+"""What is noted about attempts apart from their session: when to look again, what is left to clean up.
+
+Nothing here moves a status; that is done by saving the session.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from engine.model import Attempt, Target
+from storage.loading import FRESH
+from storage.mapping import Values
+from storage.restoring import attempt_from, target_from
+from storage.tables import AttemptRow, SessionRow
+from storage.transaction import Transaction
+
+
+class SqlAttempts:
+    """See ``engine.ports.Attempts``."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    def get(self, attempt_id: str) -> tuple[Attempt, Target] | None:
+        query = select(AttemptRow, SessionRow).join(SessionRow, SessionRow.id == AttemptRow.session_id)
+        found = self._tx.db.execute(query.where(AttemptRow.id == attempt_id), execution_options=FRESH).one_or_none()
+        return (attempt_from(found[0]), target_from(found[1])) if found else None
+
+    def look_again(self, attempt_id: str, *, at: datetime) -> None:
+        self._note(attempt_id, {"next_check_at": at, "checks": AttemptRow.checks + 1})
+
+    def checks(self, attempt_id: str) -> int:
+        query = select(AttemptRow.checks).where(AttemptRow.id == attempt_id)
+        return self._tx.db.execute(query).scalar_one_or_none() or 0
+
+    def cleaned(self, attempt_id: str, *, at: datetime) -> None:
+        self._note(attempt_id, {"cleaned_at": at, "clean_due_at": None})
+
+    def clean_later(self, attempt_id: str, *, at: datetime) -> None:
+        self._note(attempt_id, {"clean_due_at": at})
+
+    def _note(self, attempt_id: str, values: Values) -> None:
+        self._tx.write(update(AttemptRow).where(AttemptRow.id == attempt_id).values(values))
