@@ -1,0 +1,171 @@
+"""The HTTP API: the same use cases and the same rules as a click, for programs and for days without Slack.
+
+A bearer token says who the caller is; there are no cookies, and no cross-origin access. Handlers are plain
+functions, so that FastAPI runs them in threads.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from bot import api_models as models
+from engine.errors import (
+    Conflict,
+    Expired,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    Precondition,
+    Refused,
+    RunbookError,
+    Unverifiable,
+)
+from engine.model import Actor, Place, SessionStatus, Source, Verdict
+from engine.policy import Policy
+from engine.ports import Ids
+from engine.preparation import StartRequest
+from engine.service import Ballot, Service
+
+STATUS_FOR: tuple[tuple[type[RunbookError], int], ...] = (
+    (Unverifiable, 503),
+    (InvalidInput, 400),
+    (NotFound, 404),
+    (NotAllowed, 403),
+    (Expired, 410),
+    (Precondition, 412),
+    (Conflict, 409),
+    (Refused, 400),
+)
+ANSWERS: dict[int | str, dict[str, object]] = {
+    code: {"model": models.ProblemOut} for code in (400, 401, 403, 404, 409, 410, 412, 503)
+}
+SessionId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+_bearer = HTTPBearer(auto_error=False, description="A token whose SHA-256 stands in the policy file.")
+
+
+def status_for(error: RunbookError) -> int:
+    """Return the HTTP status of a refusal."""
+    return next((code for kind, code in STATUS_FOR if isinstance(error, kind)), 503)
+
+
+def build_router(service: Service, policy: Policy, ids: Ids, *, default_channel: str) -> APIRouter:
+    """Return the routes under ``/api/v1/agent``."""
+    router = APIRouter(prefix="/api/v1/agent", tags=["agent"], responses=ANSWERS)
+
+    def caller(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Actor:
+        known = policy.bearer(credentials.credentials) if credentials else None
+        if known is None:
+            raise HTTPException(
+                status_code=401,
+                detail="Send a known bearer token.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        person, name = known
+        return Actor(person=person, source=Source.API, name=name)
+
+    caller_type = Annotated[Actor, Depends(caller)]
+    _add_writes(router, service, policy, caller_type, ids=ids, default_channel=default_channel)
+    _add_reads(router, service, caller_type)
+    return router
+
+
+def _add_writes(
+    router: APIRouter, service: Service, policy: Policy, caller: object, *, ids: Ids, default_channel: str
+) -> None:
+    team = policy.document.workspace.team
+
+    @router.post("/execute", status_code=201, response_model=models.SessionOut)
+    def execute(
+        body: models.ExecuteIn,
+        actor: caller,  # type: ignore[valid-type]
+        idempotency_key: Annotated[str, Header(max_length=200)] = "",
+    ) -> models.SessionOut:
+        """Resolve, check, freeze the plan and begin a session."""
+        channel = body.channel or default_channel
+        request = StartRequest(
+            key=f"api:{actor}:{idempotency_key or ids.token()}",
+            runbook=body.runbook,
+            actor=actor,
+            values=body.parameters,
+            vm=body.vm,
+            ticket=body.ticket,
+            place=Place(team=team, channel=channel) if channel else None,
+        )
+        return models.SessionOut.of(service.view(service.start(request).id))
+
+    @router.post("/{session_id}/approve-step", response_model=models.SessionOut)
+    def approve_step(
+        session_id: SessionId,
+        step_number: Annotated[int, Query(ge=1, le=100)],
+        body: models.DecisionIn,
+        actor: caller,  # type: ignore[valid-type]
+    ) -> models.SessionOut:
+        """Approve or reject exactly this step; another one is never decided in its place."""
+        ballot = Ballot(
+            actor=actor,
+            verdict=Verdict.APPROVE if body.approve else Verdict.REJECT,
+            reason=body.notes,
+            session_id=session_id,
+            step_number=step_number,
+        )
+        return models.SessionOut.of(service.view(service.decide(ballot).id))
+
+    @router.post("/{session_id}/cancel", response_model=models.SessionOut)
+    def cancel(
+        session_id: SessionId,
+        actor: caller,  # type: ignore[valid-type]
+        body: models.CancelIn | None = None,
+    ) -> models.SessionOut:
+        """Call a session off; a command that runs is asked to stop."""
+        reason = body.reason if body else ""
+        return models.SessionOut.of(service.view(service.cancel(session_id, actor, reason).id))
+
+
+def _add_reads(router: APIRouter, service: Service, caller: object) -> None:
+    @router.get("/pending-approvals", response_model=models.PendingListOut)
+    def pending_approvals(
+        _: caller,  # type: ignore[valid-type]
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        after: Annotated[int, Query(ge=0)] = 0,
+    ) -> models.PendingListOut:
+        """List the open approval requests, oldest first."""
+        views = service.waiting(limit=limit, after=after)
+        return models.PendingListOut(
+            pending_approvals=[models.PendingOut.of(view.session) for view in views],
+            next_after=views[-1].session.id if len(views) == limit else None,
+        )
+
+    @router.get("/sessions", response_model=models.SessionsOut)
+    def sessions(
+        _: caller,  # type: ignore[valid-type]
+        status: SessionStatus | None = None,
+        ticket: Annotated[str, Query(max_length=200)] = "",
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        before: Annotated[int | None, Query(ge=1)] = None,
+    ) -> models.SessionsOut:
+        """List the newest sessions, newest first."""
+        rows = service.recent(status=status, ticket=ticket, limit=limit, before=before)
+        return models.SessionsOut(
+            sessions=[models.SummaryOut.of(row) for row in rows],
+            next_before=rows[-1].id if len(rows) == limit else None,
+        )
+
+    @router.get("/{session_id}", response_model=models.DetailOut)
+    def one(session_id: SessionId, _: caller) -> models.DetailOut:  # type: ignore[valid-type]
+        """Return a session, its steps, and the sentence that says what it waits for."""
+        return _detail(service, session_id)
+
+    @router.get("/{session_id}/steps", response_model=models.DetailOut)
+    def steps(session_id: SessionId, _: caller) -> models.DetailOut:  # type: ignore[valid-type]
+        """Return a session with its steps."""
+        return _detail(service, session_id)
+
+
+def _detail(service: Service, session_id: int) -> models.DetailOut:
+    view = service.view(session_id)
+    head = models.SessionOut.of(view).model_dump()
+    steps = [models.StepOut.of(step, service.output(session_id, step.number)) for step in view.session.steps]
+    return models.DetailOut(**head, steps=steps)

@@ -1,0 +1,120 @@
+"""Slack's three seconds: one answer per request, given by the listener or, when the time is up, by the clock.
+
+Why a clock and not only bounded database timeouts: a lock or a statement can be bounded, a disk or a network that
+has stopped cannot, and two bounded waits in a row are longer than one. So storage keeps its waits short, and one
+thread watches all open answers. Whoever comes first answers; a listener that comes later tells through the outbox.
+Nothing here may be raised after an acknowledgement: Bolt would lose it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from slack_bolt import Ack, BoltResponse
+
+from bot import replies
+from bot.payloads import Command, Event, Payload, Submission
+
+BUDGET_SECONDS = 2.2  #: from reception to the answer "not confirmed yet"; Slack gives up at 3
+
+Tell = Callable[[str], None]  #: has a text in Slack's markup shown to the person who is waiting
+
+
+class Answer:
+    """The one acknowledgement of a request. Texts are ephemeral: only the person who asked sees them."""
+
+    def __init__(self, ack: Ack, payload: Payload, tell: Tell) -> None:
+        self._ack = ack
+        self._payload = payload
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._given = False
+
+    @property
+    def given(self) -> bool:
+        return self._given
+
+    def text(self, text: str, blocks: Sequence[dict[str, Any]] = ()) -> None:
+        """Answer a command with a text and, for eyes, blocks."""
+        self._give(text, text=text, blocks=list(blocks), response_type="ephemeral")
+
+    def nothing(self) -> None:
+        """Acknowledge: what there is to see comes through the outbox."""
+        self._give("")
+
+    def view(self, view: dict[str, Any]) -> None:
+        """Replace the dialog that was sent."""
+        self._give("", response_action="update", view=view)
+
+    def say(self, text: str) -> None:
+        """Give one plain sentence in the way that fits the request."""
+        told = replies.markup(text)
+        if isinstance(self._payload, Command):
+            self.text(told)
+        elif isinstance(self._payload, Submission) and (block := _first_input(self._payload)):
+            self._give(told, response_action="errors", errors={block: text})
+        else:
+            if not isinstance(self._payload, Event):
+                self._tell(told)
+            self.nothing()
+
+    def expire(self) -> None:
+        """The time is up. A click gets no acknowledgement: Slack's own warning is the honest answer."""
+        with self._lock:
+            if self._given or not isinstance(self._payload, Command | Submission):
+                return
+            self._given = True
+            block = _first_input(self._payload) if isinstance(self._payload, Submission) else ""
+            if block:
+                self._ack(response_action="errors", errors={block: replies.NOT_CONFIRMED})
+            else:
+                self._ack(text=replies.NOT_CONFIRMED, response_type="ephemeral")
+
+    def _give(self, late: str, **answer: Any) -> None:
+        with self._lock:
+            first, self._given = not self._given, True
+            if first:
+                self._ack(**answer)
+        if not first and late:
+            self._tell(late)
+
+
+def not_acknowledged() -> BoltResponse:
+    """No acknowledgement: Slack shows the person that it did not work."""
+    return BoltResponse(status=503, body="")
+
+
+class Watchdog:
+    """One thread that looks at every open answer when its time is up."""
+
+    def __init__(self, seconds: float = BUDGET_SECONDS) -> None:
+        self._seconds = seconds
+        self._open: queue.SimpleQueue[tuple[float, Answer] | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="slack-answer-clock", daemon=True)
+        self._thread.start()
+
+    def watch(self, answer: Answer) -> None:
+        """Answers come in order and all have the same time, so the first in is the first due."""
+        self._open.put((time.monotonic() + self._seconds, answer))
+
+    def close(self) -> None:
+        """Stop the thread; answers that are still open are left to their listeners."""
+        self._stop.set()
+        self._open.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (item := self._open.get()) is not None and not self._stop.is_set():
+            due, answer = item
+            if not self._stop.wait(max(0.0, due - time.monotonic())):
+                answer.expire()
+
+
+def _first_input(payload: Submission) -> str:
+    values = payload.view.state.get("values")
+    return str(next(iter(values), "")) if isinstance(values, dict) else ""

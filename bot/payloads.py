@@ -1,0 +1,389 @@
+"""The parts of Slack's payloads that we read, checked before anything else looks at them.
+
+A payload says who did what and where. Only ids count; names are decoration. Nothing here may trust a button's
+value as authority, and nobody passes whose workspace, enterprise or app is not ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from engine.errors import InvalidInput, NotAllowed
+from engine.model import Actor, Person, Place, Source
+from engine.ports import Reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Whom Slack takes us for, as asked at start: the only workspace, enterprise and app we listen to."""
+
+    team: str
+    app: str
+    bot_user: str
+    bot: str = ""
+    enterprise: str = ""
+    team_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who did something, where the answer goes, and the key under which it counts once."""
+
+    actor: Actor
+    person: Person
+    delivery: str
+    place: Place | None
+    reply: Reply
+    trigger: str = ""
+
+
+def _nothing_for_null(value: object) -> object:
+    return "" if value is None else value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=255)]
+Optional = Annotated[str, BeforeValidator(_nothing_for_null), Field(max_length=4000)]
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Named(_Read):
+    id: Id
+
+
+class _User(_Named):
+    team_id: Id
+    name: Optional = ""
+    username: Optional = ""
+
+
+class _Enterprise(_Read):
+    id: Optional = ""
+
+
+class _Interaction(_Read):
+    """What clicks, submissions and shortcuts have in common."""
+
+    user: _User
+    team: _Named
+    api_app_id: Id
+    enterprise: _Enterprise | None = None
+    trigger_id: Optional = ""
+    response_url: Optional = ""
+
+    @property
+    def person(self) -> Person:
+        return Person(enterprise=self.enterprise_id, team=self.user.team_id, user=self.user.id)
+
+    @property
+    def enterprise_id(self) -> str:
+        return self.enterprise.id if self.enterprise else ""
+
+    @property
+    def teams(self) -> frozenset[str]:
+        return frozenset({self.user.team_id, self.team.id})
+
+    @property
+    def name(self) -> str:
+        return self.user.name or self.user.username
+
+    @property
+    def place(self) -> Place | None:
+        return None
+
+    @property
+    def thread_ts(self) -> str:
+        return ""
+
+    @property
+    def source(self) -> Source:
+        return Source.SLACK
+
+
+class Command(_Read):
+    """A slash command."""
+
+    command: Id
+    text: Optional = ""
+    user_id: Id
+    user_name: Optional = ""
+    team_id: Id
+    enterprise_id: Optional = ""
+    channel_id: Id
+    response_url: Optional = ""
+    trigger_id: Id
+    api_app_id: Id
+
+    @property
+    def person(self) -> Person:
+        return Person(enterprise=self.enterprise_id, team=self.team_id, user=self.user_id)
+
+    @property
+    def teams(self) -> frozenset[str]:
+        return frozenset({self.team_id})
+
+    @property
+    def name(self) -> str:
+        return self.user_name
+
+    @property
+    def place(self) -> Place:
+        return Place(team=self.team_id, channel=self.channel_id)
+
+    @property
+    def thread_ts(self) -> str:
+        return ""
+
+    @property
+    def source(self) -> Source:
+        return Source.SLACK
+
+    @property
+    def delivery(self) -> str:
+        return _key("command", self.trigger_id)
+
+
+class _Selected(_Read):
+    value: Optional = ""
+
+
+class Action(_Read):
+    """One use of a button or menu. ``choice`` is its value, whichever kind it is."""
+
+    action_id: Id
+    block_id: Optional = ""
+    action_ts: Optional = ""
+    value: Optional = ""
+    selected_option: _Selected | None = None
+
+    @property
+    def choice(self) -> str:
+        return self.selected_option.value if self.selected_option else self.value
+
+
+class _Container(_Read):
+    type: Optional = ""
+    message_ts: Optional = ""
+    thread_ts: Optional = ""
+    channel_id: Optional = ""
+    view_id: Optional = ""
+
+
+class View(_Read):
+    """A dialog or Home tab, as it stood when it was used."""
+
+    id: Id
+    hash: Optional = ""
+    type: Optional = ""
+    callback_id: Optional = ""
+    private_metadata: Optional = ""
+    state: Annotated[Mapping[str, Any], BeforeValidator(lambda value: value or {})] = Field(default_factory=dict)
+
+    @property
+    def blocks(self) -> frozenset[str]:
+        """The ids of the input blocks that it has, filled in or not."""
+        values = self.state.get("values")
+        return frozenset(values) if isinstance(values, dict) else frozenset()
+
+    def inputs(self) -> dict[str, str]:
+        """Return block id -> what was entered; blocks left empty are absent."""
+        values = self.state.get("values")
+        blocks = values if isinstance(values, dict) else {}
+        entered = {block: _entered(inputs) for block, inputs in blocks.items()}
+        return {block: value for block, value in entered.items() if value}
+
+
+class Click(_Interaction):
+    """The use of a button in a message, a dialog or App Home."""
+
+    actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=1)]
+    container: _Container = _Container()
+    channel: _Named | None = None
+    view: View | None = None
+
+    @property
+    def action(self) -> Action:
+        return self.actions[0]
+
+    @property
+    def place(self) -> Place | None:
+        channel = self.channel.id if self.channel else self.container.channel_id
+        return Place(team=self.team.id, channel=channel) if channel else None
+
+    @property
+    def thread_ts(self) -> str:
+        return self.container.thread_ts or self.container.message_ts
+
+    @property
+    def source(self) -> Source:
+        return Source.HOME if self.view and self.view.type == "home" else Source.SLACK
+
+    @property
+    def delivery(self) -> str:
+        where = self.container.message_ts or self.container.view_id
+        once = self.action.action_ts or self.trigger_id
+        channel = self.place.channel if self.place else ""
+        return _key("click", self.user.team_id, self.user.id, channel, where, self.action.action_id, once)
+
+
+class Submission(_Interaction):
+    """A dialog that was sent."""
+
+    view: View
+
+    @property
+    def delivery(self) -> str:
+        return _key("view", self.view.id, self.view.hash)
+
+
+class Shortcut(_Interaction):
+    """The global shortcut."""
+
+    callback_id: Id
+    action_ts: Optional = ""
+
+    @property
+    def delivery(self) -> str:
+        return _key("shortcut", self.trigger_id or self.action_ts)
+
+
+class _Clicked(_Read):
+    ts: Optional = ""
+    thread_ts: Optional = ""
+
+
+class MessageShortcut(Shortcut):
+    """The shortcut in a message's menu."""
+
+    message: _Clicked
+    channel: _Named
+
+    @property
+    def place(self) -> Place:
+        return Place(team=self.team.id, channel=self.channel.id)
+
+    @property
+    def thread_ts(self) -> str:
+        return self.message.thread_ts or self.message.ts
+
+
+class _Event(_Read):
+    type: Id
+    user: Optional = ""
+    tab: Optional = ""
+    tokens: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Event(_Read):
+    """Something that happened, with nobody waiting for an answer."""
+
+    team_id: Id
+    enterprise_id: Optional = ""
+    api_app_id: Id
+    event_id: Id
+    event: _Event
+    response_url: Optional = ""
+    trigger_id: Optional = ""
+
+    @property
+    def person(self) -> Person:
+        return Person(enterprise=self.enterprise_id, team=self.team_id, user=self.event.user)
+
+    @property
+    def teams(self) -> frozenset[str]:
+        return frozenset({self.team_id})
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def place(self) -> Place | None:
+        return None
+
+    @property
+    def thread_ts(self) -> str:
+        return ""
+
+    @property
+    def source(self) -> Source:
+        return Source.HOME
+
+    @property
+    def delivery(self) -> str:
+        return _key("event", self.event_id)
+
+
+Payload = Command | Click | Submission | MessageShortcut | Shortcut | Event
+
+_KINDS: Mapping[str, type[Payload]] = {
+    "block_actions": Click,
+    "view_submission": Submission,
+    "shortcut": Shortcut,
+    "message_action": MessageShortcut,
+    "event_callback": Event,
+}
+
+
+def read(body: Mapping[str, Any]) -> Payload | None:
+    """Return what a request's body says; None for a kind that we do not listen to."""
+    kind = Command if "command" in body else _KINDS.get(str(body.get("type")))
+    if kind is None:
+        return None
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"Slack sent something unexpected: {place}: {first['msg']}.") from error
+
+
+def check(payload: Payload, identity: Identity) -> None:
+    """Refuse whoever is not of our workspace, organisation and app."""
+    ours = (
+        payload.teams == {identity.team}
+        and payload.person.enterprise == identity.enterprise
+        and payload.api_app_id == identity.app
+    )
+    if not ours:
+        raise NotAllowed(
+            "Only members of the workspace where Runbook Bot is installed may use it.",
+            hint="Ask somebody of that workspace.",
+        )
+
+
+def caller_of(payload: Payload) -> Caller:
+    """Return who a payload says it is from. Ids are only to be believed after ``check``."""
+    person = payload.person
+    return Caller(
+        actor=Actor(person=person, source=payload.source, name=payload.name[:80]),
+        person=person,
+        delivery=payload.delivery,
+        place=payload.place,
+        reply=Reply(thread_ts=payload.thread_ts, response_url=payload.response_url),
+        trigger=payload.trigger_id,
+    )
+
+
+def _entered(inputs: object) -> str:
+    """Read the one input of a block, whichever kind it is."""
+    element = next(iter(inputs.values()), None) if isinstance(inputs, dict) else None
+    if not isinstance(element, dict):
+        return ""
+    option = element.get("selected_option")
+    chosen = option.get("value") if isinstance(option, dict) else ""
+    given = (element.get(key) for key in ("value", "selected_conversation", "selected_channel"))
+    return next((text.strip() for text in (*given, chosen) if isinstance(text, str) and text.strip()), "")
+
+
+def _key(*parts: str) -> str:
+    """Join ids to a key of bounded length; what does not fit is hashed, never cut."""
+    key = ":".join(parts)
+    return key if len(key) <= 200 else f"{parts[0]}:{hashlib.sha256(key.encode()).hexdigest()}"

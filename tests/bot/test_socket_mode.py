@@ -1,0 +1,102 @@
+"""Two connections: what gets through when one is lost, and how a stranger's connection shows."""
+
+from __future__ import annotations
+
+import pytest
+from slack_bolt import App
+from slack_bolt.authorization import AuthorizeResult
+
+from bot.slack import listening_client
+from bot.socket_mode import SocketMode
+from bot.world import SystemClock
+from engine.errors import DeliveryError
+from playground.slack import SlackWorkspace
+from tests.bot.listeners.conftest import _no_proxy, workspace
+
+__all__ = ["_no_proxy", "workspace"]
+
+
+@pytest.fixture
+def bolt(workspace: SlackWorkspace):
+    """A Bolt app that answers every command."""
+    app = App(
+        client=listening_client(workspace.bot_token, base_url=workspace.base_url),
+        authorize=lambda: AuthorizeResult(enterprise_id=None, team_id="T0DEMO", bot_token="xoxb-x"),
+        token_verification_enabled=False,
+    )
+    app.command("/runbook")(lambda ack: ack("here"))
+    yield app
+    app.listener_runner.listener_executor.shutdown()
+
+
+@pytest.fixture
+def sockets(bolt: App, workspace: SlackWorkspace):
+    made = SocketMode(bolt, workspace.app_token, clock=SystemClock())
+    made.start()
+    workspace.wait_until_connected(2)
+    yield made
+    made.close()
+
+
+def test_two_connections_are_open_and_ready(sockets: SocketMode):
+    health = sockets.health()
+
+    assert (health.connected, health.wanted, health.trouble) == (2, 2, "")
+
+
+def test_commands_are_answered(sockets: SocketMode, workspace: SlackWorkspace):
+    assert workspace.person("alice").types("/runbook x", channel="ops").text == "here"
+
+
+def test_closing_ends_readiness_and_every_connection(bolt: App, workspace: SlackWorkspace):
+    made = SocketMode(bolt, workspace.app_token, clock=SystemClock())
+    made.start()
+    workspace.wait_until_connected(2)
+
+    made.close()
+
+    assert made.health().connected == 0
+    workspace.wait_for(lambda: workspace.open_sockets == 0)
+
+
+def test_refresh_leaves_no_gap(sockets: SocketMode, workspace: SlackWorkspace):
+    workspace.refresh_sockets()
+    workspace.wait_until_connected(2)
+
+    assert workspace.person("alice").types("/runbook x", channel="ops").text == "here"
+
+
+def test_wrong_app_token_is_a_sentence(bolt: App):
+    made = SocketMode(bolt, "xapp-wrong", clock=SystemClock())
+
+    with pytest.raises(DeliveryError, match="Socket Mode"):
+        made.start()
+
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("greetings", "strangers"),
+    [
+        ([(0, 1), (1, 2)], 0),
+        ([(0, 1), (1, 2), (0, 3)], 0),  # a refresh opens the new connection first
+        ([(0, 1), (1, 3)], 1),
+        ([(0, 2), (1, 4)], 2),
+        ([(0, 1), (1, 2), (0, 4)], 1),
+    ],
+)
+def test_connections_that_are_not_ours_are_counted(greetings, strangers: int, bolt: App):
+    made = SocketMode(bolt, "xapp-x", clock=SystemClock())
+    for number, reported in greetings:
+        made._heard(number, None, {"type": "hello", "num_connections": reported})
+
+    assert made.health().strangers == strangers
+    made.close()
+
+
+def test_connections_of_other_replicas_are_no_strangers(bolt: App):
+    made = SocketMode(bolt, "xapp-x", clock=SystemClock(), replicas=3)
+    made._heard(0, None, {"type": "hello", "num_connections": 6})
+
+    assert made.health().strangers == 0
+    made.close()
