@@ -6,13 +6,14 @@ functions, so that FastAPI runs them in threads.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bot import api_models as models
 from engine.errors import (
+    Bug,
     Conflict,
     Expired,
     InvalidInput,
@@ -38,9 +39,11 @@ STATUS_FOR: tuple[tuple[type[RunbookError], int], ...] = (
     (Precondition, 412),
     (Conflict, 409),
     (Refused, 400),
+    (Bug, 500),
 )
-ANSWERS: dict[int | str, dict[str, object]] = {
-    code: {"model": models.ProblemOut} for code in (400, 401, 403, 404, 409, 410, 412, 503)
+#: ``default`` also keeps FastAPI from describing its own 422, which is never sent
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    code: {"model": models.ProblemOut} for code in (400, 401, 403, 404, 409, 410, 412, 413, 503, "default")
 }
 SessionId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _bearer = HTTPBearer(auto_error=False, description="A token whose SHA-256 stands in the policy file.")
@@ -67,16 +70,15 @@ def build_router(service: Service, policy: Policy, ids: Ids, *, default_channel:
         return Actor(person=person, source=Source.API, name=name)
 
     caller_type = Annotated[Actor, Depends(caller)]
-    _add_writes(router, service, policy, caller_type, ids=ids, default_channel=default_channel)
+    _add_start(
+        router, service, caller_type, ids=ids, home=Place(team=policy.document.workspace.team, channel=default_channel)
+    )
+    _add_decisions(router, service, caller_type)
     _add_reads(router, service, caller_type)
     return router
 
 
-def _add_writes(
-    router: APIRouter, service: Service, policy: Policy, caller: object, *, ids: Ids, default_channel: str
-) -> None:
-    team = policy.document.workspace.team
-
+def _add_start(router: APIRouter, service: Service, caller: object, *, ids: Ids, home: Place) -> None:
     @router.post("/execute", status_code=201, response_model=models.SessionOut)
     def execute(
         body: models.ExecuteIn,
@@ -84,7 +86,7 @@ def _add_writes(
         idempotency_key: Annotated[str, Header(max_length=200)] = "",
     ) -> models.SessionOut:
         """Resolve, check, freeze the plan and begin a session."""
-        channel = body.channel or default_channel
+        channel = body.channel or home.channel
         request = StartRequest(
             key=f"api:{actor}:{idempotency_key or ids.token()}",
             runbook=body.runbook,
@@ -92,10 +94,12 @@ def _add_writes(
             values=body.parameters,
             vm=body.vm,
             ticket=body.ticket,
-            place=Place(team=team, channel=channel) if channel else None,
+            place=Place(team=home.team, channel=channel) if channel else None,
         )
         return models.SessionOut.of(service.view(service.start(request).id))
 
+
+def _add_decisions(router: APIRouter, service: Service, caller: object) -> None:
     @router.post("/{session_id}/approve-step", response_model=models.SessionOut)
     def approve_step(
         session_id: SessionId,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from threading import Event
 
 from slack_sdk import WebClient
 
@@ -47,13 +49,16 @@ class Wakes:
         self.queue = queue
         self.listeners: list[Callable[[], None]] = []
 
-    def defer(self, tx: object, task: str, row_id: str, not_before: object = None) -> None:
-        self.queue.defer(tx, task, row_id, not_before)  # type: ignore[arg-type]
+    def defer(self, tx: object, task: str, row_id: str, not_before: datetime | None = None) -> None:
+        self.queue.defer(tx, task, row_id, not_before)
 
     def after_commit(self, tx: object) -> None:
         self.queue.after_commit(tx)
         for wake in self.listeners:
             wake()
+
+    def run(self, handlers: Mapping[str, Callable[[str], None]], stop: Event) -> None:
+        self.queue.run(handlers, stop)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +103,10 @@ def build_core(settings: Settings) -> Core:
     database = open_database(settings.database_url)
     owner = f"bot-{ids.ulid()}"
     wakes = Wakes(EmbeddedQueue(clock, threads=settings.workers))
-    uow = database.unit_of_work(wakes, owner=owner)  # type: ignore[arg-type]
+    uow = database.unit_of_work(wakes, owner=owner)
     wakes.queue.sweep_with(uow)
     connectors = _connectors(settings, clock, ids)
-    client = WebClient(
-        token=settings.slack_bot_token.get_secret_value(),
-        base_url=settings.slack_api_url,
-        timeout=START_SECONDS,
-        retry_handlers=[],
-    )
+    client = _client(settings)
     home = policy.document.workspace
     directory = SlackDirectory(client, clock, team=home.team, enterprise=home.enterprise)
     preparation = Preparation(catalog=catalog, policy=policy, connectors=connectors)
@@ -192,6 +192,16 @@ def verify_audit(core: Core) -> tuple[int, list[str]]:
         if len(page) < 1000:
             return len(records), verify(records)
         after = page[-1].seq
+
+
+def _client(settings: Settings) -> WebClient:
+    """Return a client that never sends anything twice by itself."""
+    return WebClient(
+        token=settings.slack_bot_token.get_secret_value(),
+        base_url=settings.slack_api_url,
+        timeout=START_SECONDS,
+        retry_handlers=[],
+    )
 
 
 def _connectors(settings: Settings, clock: Clock, ids: Ids) -> dict[str, Connector]:

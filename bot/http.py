@@ -1,6 +1,7 @@
 """The HTTP side: health, metrics, the API, and Slack's requests when they come by HTTP.
 
-It holds no state. ``/healthz`` says that the process lives; ``/readyz`` says what it needs and lacks.
+It holds no state. ``/healthz`` says that the process lives; ``/readyz`` says what it needs and lacks. No request may
+cost more memory than ``MOST_BYTES``, whoever sends it, and no refusal is anything but our own JSON.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.api import status_for
 from bot.logs import get_logger
-from engine.errors import RunbookError
+from bot.slack_http import MOST_BYTES
+from bot.views.text import visible
+from engine.errors import Bug, RunbookError
 
 log = get_logger("http")
+CODES = {401: "unauthenticated", 413: "too_large"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,24 +62,47 @@ def build_http(readiness: Readiness, registry: CollectorRegistry, routers: Seque
         """Return the metrics in Prometheus' text format."""
         return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    app.add_middleware(BodyLimit)
     _add_errors(app)
     return app
+
+
+class BodyLimit:
+    """Stops reading a request's body at the limit, before anything has parsed it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MOST_BYTES:
+                raise HTTPException(413, f"A request may have {MOST_BYTES // 1024} KiB at most.")
+            return message
+
+        await self._app(scope, counted, send)
 
 
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RunbookError)
     def refused(_: Request, error: RunbookError) -> JSONResponse:
+        if isinstance(error, Bug):
+            log.error("bug", exc_info=error)
         return _problem(status_for(error), error.code, error.message, error.hint)
 
     @app.exception_handler(RequestValidationError)
     def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = visible(".".join(str(part) for part in first["loc"]))
         return _problem(400, "invalid_input", f"{place}: {first['msg']}.", "See /api/v1/openapi.json.")
 
     @app.exception_handler(HTTPException)
     def other(_: Request, error: HTTPException) -> JSONResponse:
-        code = "unauthenticated" if error.status_code == 401 else "http_error"
+        code = CODES.get(error.status_code, "http_error")
         return _problem(error.status_code, code, error.detail, "", headers=error.headers)
 
 

@@ -6,13 +6,26 @@ value as authority, and nobody passes whose workspace, enterprise or app is not 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from bot.payload_parts import (
+    Action,
+    Clicked,
+    Container,
+    Enterprise,
+    Happening,
+    Id,
+    Named,
+    Optional,
+    Read,
+    User,
+    View,
+    key_of,
+)
 from engine.errors import InvalidInput, NotAllowed
 from engine.model import Actor, Person, Place, Source
 from engine.ports import Reply
@@ -42,57 +55,12 @@ class Caller:
     trigger: str = ""
 
 
-def _nothing_for_null(value: object) -> object:
-    return "" if value is None else value
+class _Said(Read):
+    """What every kind of payload has or lacks."""
 
-
-Id = Annotated[str, Field(min_length=1, max_length=255)]
-Optional = Annotated[str, BeforeValidator(_nothing_for_null), Field(max_length=4000)]
-
-
-class _Read(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Named(_Read):
-    id: Id
-
-
-class _User(_Named):
-    team_id: Id
-    name: Optional = ""
-    username: Optional = ""
-
-
-class _Enterprise(_Read):
-    id: Optional = ""
-
-
-class _Interaction(_Read):
-    """What clicks, submissions and shortcuts have in common."""
-
-    user: _User
-    team: _Named
     api_app_id: Id
-    enterprise: _Enterprise | None = None
     trigger_id: Optional = ""
     response_url: Optional = ""
-
-    @property
-    def person(self) -> Person:
-        return Person(enterprise=self.enterprise_id, team=self.user.team_id, user=self.user.id)
-
-    @property
-    def enterprise_id(self) -> str:
-        return self.enterprise.id if self.enterprise else ""
-
-    @property
-    def teams(self) -> frozenset[str]:
-        return frozenset({self.user.team_id, self.team.id})
-
-    @property
-    def name(self) -> str:
-        return self.user.name or self.user.username
 
     @property
     def place(self) -> Place | None:
@@ -107,7 +75,28 @@ class _Interaction(_Read):
         return Source.SLACK
 
 
-class Command(_Read):
+class _Interaction(_Said):
+    """What clicks, submissions and shortcuts have in common."""
+
+    user: User
+    team: Named
+    enterprise: Enterprise | None = None
+
+    @property
+    def person(self) -> Person:
+        enterprise = self.enterprise.id if self.enterprise else ""
+        return Person(enterprise=enterprise, team=self.user.team_id, user=self.user.id)
+
+    @property
+    def teams(self) -> frozenset[str]:
+        return frozenset({self.user.team_id, self.team.id})
+
+    @property
+    def name(self) -> str:
+        return self.user.name or self.user.username
+
+
+class Command(_Said):
     """A slash command."""
 
     command: Id
@@ -117,9 +106,7 @@ class Command(_Read):
     team_id: Id
     enterprise_id: Optional = ""
     channel_id: Id
-    response_url: Optional = ""
     trigger_id: Id
-    api_app_id: Id
 
     @property
     def person(self) -> Person:
@@ -138,74 +125,16 @@ class Command(_Read):
         return Place(team=self.team_id, channel=self.channel_id)
 
     @property
-    def thread_ts(self) -> str:
-        return ""
-
-    @property
-    def source(self) -> Source:
-        return Source.SLACK
-
-    @property
     def delivery(self) -> str:
-        return _key("command", self.trigger_id)
-
-
-class _Selected(_Read):
-    value: Optional = ""
-
-
-class Action(_Read):
-    """One use of a button or menu. ``choice`` is its value, whichever kind it is."""
-
-    action_id: Id
-    block_id: Optional = ""
-    action_ts: Optional = ""
-    value: Optional = ""
-    selected_option: _Selected | None = None
-
-    @property
-    def choice(self) -> str:
-        return self.selected_option.value if self.selected_option else self.value
-
-
-class _Container(_Read):
-    type: Optional = ""
-    message_ts: Optional = ""
-    thread_ts: Optional = ""
-    channel_id: Optional = ""
-    view_id: Optional = ""
-
-
-class View(_Read):
-    """A dialog or Home tab, as it stood when it was used."""
-
-    id: Id
-    hash: Optional = ""
-    type: Optional = ""
-    callback_id: Optional = ""
-    private_metadata: Optional = ""
-    state: Annotated[Mapping[str, Any], BeforeValidator(lambda value: value or {})] = Field(default_factory=dict)
-
-    @property
-    def blocks(self) -> frozenset[str]:
-        """The ids of the input blocks that it has, filled in or not."""
-        values = self.state.get("values")
-        return frozenset(values) if isinstance(values, dict) else frozenset()
-
-    def inputs(self) -> dict[str, str]:
-        """Return block id -> what was entered; blocks left empty are absent."""
-        values = self.state.get("values")
-        blocks = values if isinstance(values, dict) else {}
-        entered = {block: _entered(inputs) for block, inputs in blocks.items()}
-        return {block: value for block, value in entered.items() if value}
+        return key_of("command", self.trigger_id)
 
 
 class Click(_Interaction):
     """The use of a button in a message, a dialog or App Home."""
 
     actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=1)]
-    container: _Container = _Container()
-    channel: _Named | None = None
+    container: Container = Container()
+    channel: Named | None = None
     view: View | None = None
 
     @property
@@ -230,7 +159,7 @@ class Click(_Interaction):
         where = self.container.message_ts or self.container.view_id
         once = self.action.action_ts or self.trigger_id
         channel = self.place.channel if self.place else ""
-        return _key("click", self.user.team_id, self.user.id, channel, where, self.action.action_id, once)
+        return key_of("click", self.user.team_id, self.user.id, channel, where, self.action.action_id, once)
 
 
 class Submission(_Interaction):
@@ -240,7 +169,7 @@ class Submission(_Interaction):
 
     @property
     def delivery(self) -> str:
-        return _key("view", self.view.id, self.view.hash)
+        return key_of("view", self.view.id, self.view.hash)
 
 
 class Shortcut(_Interaction):
@@ -251,19 +180,14 @@ class Shortcut(_Interaction):
 
     @property
     def delivery(self) -> str:
-        return _key("shortcut", self.trigger_id or self.action_ts)
-
-
-class _Clicked(_Read):
-    ts: Optional = ""
-    thread_ts: Optional = ""
+        return key_of("shortcut", self.trigger_id or self.action_ts)
 
 
 class MessageShortcut(Shortcut):
     """The shortcut in a message's menu."""
 
-    message: _Clicked
-    channel: _Named
+    message: Clicked
+    channel: Named
 
     @property
     def place(self) -> Place:
@@ -274,23 +198,13 @@ class MessageShortcut(Shortcut):
         return self.message.thread_ts or self.message.ts
 
 
-class _Event(_Read):
-    type: Id
-    user: Optional = ""
-    tab: Optional = ""
-    tokens: Mapping[str, Any] = Field(default_factory=dict)
-
-
-class Event(_Read):
+class Event(_Said):
     """Something that happened, with nobody waiting for an answer."""
 
     team_id: Id
     enterprise_id: Optional = ""
-    api_app_id: Id
     event_id: Id
-    event: _Event
-    response_url: Optional = ""
-    trigger_id: Optional = ""
+    event: Happening
 
     @property
     def person(self) -> Person:
@@ -305,20 +219,12 @@ class Event(_Read):
         return ""
 
     @property
-    def place(self) -> Place | None:
-        return None
-
-    @property
-    def thread_ts(self) -> str:
-        return ""
-
-    @property
     def source(self) -> Source:
         return Source.HOME
 
     @property
     def delivery(self) -> str:
-        return _key("event", self.event_id)
+        return key_of("event", self.event_id)
 
 
 Payload = Command | Click | Submission | MessageShortcut | Shortcut | Event
@@ -370,20 +276,3 @@ def caller_of(payload: Payload) -> Caller:
         reply=Reply(thread_ts=payload.thread_ts, response_url=payload.response_url),
         trigger=payload.trigger_id,
     )
-
-
-def _entered(inputs: object) -> str:
-    """Read the one input of a block, whichever kind it is."""
-    element = next(iter(inputs.values()), None) if isinstance(inputs, dict) else None
-    if not isinstance(element, dict):
-        return ""
-    option = element.get("selected_option")
-    chosen = option.get("value") if isinstance(option, dict) else ""
-    given = (element.get(key) for key in ("value", "selected_conversation", "selected_channel"))
-    return next((text.strip() for text in (*given, chosen) if isinstance(text, str) and text.strip()), "")
-
-
-def _key(*parts: str) -> str:
-    """Join ids to a key of bounded length; what does not fit is hashed, never cut."""
-    key = ":".join(parts)
-    return key if len(key) <= 200 else f"{parts[0]}:{hashlib.sha256(key.encode()).hexdigest()}"

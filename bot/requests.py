@@ -126,7 +126,8 @@ class Requests:
             if text and request.actor.person:
                 place = request.place or direct_place(request.actor.person)
                 reply = Reply(response_url=request.response_url)
-                uow.outbox.tell(place, request.actor.person, text, key=item.key, reply=reply)
+                key = f"{item.key}/outcome"  # the acknowledgement may have been told late, under the delivery's own key
+                uow.outbox.tell(place, request.actor.person, text, key=key, reply=reply)
             uow.inbox.done(item.key, at=self._parts.clock.now(), answer=note)
             uow.commit()
 

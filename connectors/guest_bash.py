@@ -25,7 +25,7 @@ make_folder() {{ # 0: made by us, now; 1: it was there before; 2: it cannot be m
   for place in "${{places[@]}}"; do
     mkdir -p "$place" 2>/dev/null
     mkdir "$place/$id" 2>/dev/null && dir=$place/$id && return 0
-    [ -d "$place/$id" ] && return 1
+    find_folder && return 1 # somebody else was faster
   done
   return 2
 }}
@@ -38,12 +38,13 @@ born() {{ # when a process began, in ticks since the boot; empty when it is gone
   [ "$1" != Z ] && echo "${{20}}"
 }}
 
-members() {{ # living processes of a process group or session: also those that made a group of their own
+members() {{ # living processes of a process group or session, its leader before it is one, and groups made inside
   local file line
   for file in /proc/[0-9]*/stat; do
     {{ read -r line <"$file"; }} 2>/dev/null || continue
     set -- "$1" ${{line##*) }}
-    [ "$2" != Z ] && {{ [ "$4" = "$1" ] || [ "$5" = "$1" ]; }} && echo "${{line%% *}}"
+    [ "$2" = Z ] && continue
+    {{ [ "$4" = "$1" ] || [ "$5" = "$1" ] || [ "${{line%% *}}" = "$1" ]; }} && echo "${{line%% *}}"
   done
 }}
 
@@ -166,14 +167,16 @@ collect stdout <"$dir/out.pipe" >/dev/null 2>&1 & out_collector=$!
 collect stderr <"$dir/err.pipe" >/dev/null 2>&1 & err_collector=$!
 
 exec 3>&2 2>/dev/null # the shell's own remarks about killed jobs are not the script's
-began=$(millis)
-(
+began=$(millis); boot=$(boot); self_born=$(born $$)
+( # who runs is on disk before the script begins, and a cancel is looked for after that: one of the two sees the other
+  self=$BASHPID
+  printf '%s %s %s %s %s\\n' "$boot" "$$" "$self_born" "$self" "$(born "$self")" >"$dir/processes.new"
+  mv "$dir/processes.new" "$dir/processes"
   [ -e "$dir/cancelled" ] && exit 143
   umask "$umask_before"
   own_session bash "$dir/script"
 ) </dev/null >"$dir/out.pipe" 2>"$dir/err.pipe" 3>&- &
 group=$!; group_born=$(born "$group")
-printf '%s %s %s %s %s\\n' "$(boot)" "$$" "$(born $$)" "$group" "$group_born" >"$dir/processes"
 ( own_session bash -c "$(declare -f born members stop_all group_is_ours)"'
   sleep "$1"; group=$3 group_born=$4
   group_is_ours && : >"$2/timeout" && stop_all "$3"' watchdog "$limit" "$dir" "$group" "$group_born"
@@ -209,7 +212,7 @@ if ! find_folder; then reply probe {guest.ABSENT}
 elif [ -e "$dir/result" ]; then tell_again
 elif whereabouts && {{ envelope_lives || group_lives; }}; then reply probe {guest.RUNNING}
 elif [ -e "$dir/result" ]; then tell_again
-elif [ ! -e "$dir/processes" ] && find_young; then reply probe {guest.RUNNING}
+elif [ ! -s "$dir/processes" ] && find_young; then reply probe {guest.RUNNING}
 else tell {guest.INTERRUPTED} -1
 fi
 exit 0
@@ -228,19 +231,17 @@ case $? in
 esac
 [ -e "$dir/result" ] && {{ reply kill {guest.DONE}; exit 0; }}
 : >"$dir/cancelled"
-for ((try = 0; try < 10; try++)); do
-  whereabouts && break
+for ((try = 0; try < 30; try++)); do
   [ -e "$dir/result" ] && break
-  sleep 0.2
-done
-if [ -n "$group" ] && group_is_ours; then stop_all "$group"; fi
-for ((try = 0; try < 25; try++)); do
-  [ -e "$dir/result" ] && break
-  envelope_lives || break
+  if whereabouts; then
+    group_is_ours && stop_all "$group"
+    envelope_lives || break
+  elif [ -s "$dir/processes" ]; then break # of another boot: nothing of it can run
+  fi
   sleep 0.2
 done
 if [ -e "$dir/result" ]; then reply kill {guest.STOPPED}
-elif [ ! -e "$dir/processes" ] || envelope_lives || group_lives; then reply kill {guest.ALIVE}
+elif [ ! -s "$dir/processes" ] || envelope_lives || group_lives; then reply kill {guest.ALIVE}
 else reply kill {guest.STOPPED}
 fi
 exit 0

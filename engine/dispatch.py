@@ -14,7 +14,7 @@ from engine.model import AttemptStatus, GateStatus, Result, Session, Step, StepS
 from engine.plan import digest_of
 from engine.policy import eligible
 from engine.ports import Command, Handle
-from engine.recorder import Recorder
+from engine.recorder import Recorder, look_again
 
 
 class Dispatcher:
@@ -203,12 +203,16 @@ def command_for(session: Session, step: Step) -> Command:
 def submitted(rows: Recorder, session: Session, command: Command, handle: Handle) -> None:
     """Record that the outside system has the command, and when to look at it first."""
     event = ev.Submitted(attempt_id=command.attempt_id, handle=dict(handle))
-    with rows.uow() as uow:
-        facts = {"attempt": command.attempt_id}
-        if rows.write(uow, session.id, event, kind="step_submitted", step_number=command.step_number, data=facts):
-            wait = rows.connector(session).describe().poll_seconds[0]
-            uow.attempts.look_again(command.attempt_id, at=rows.now() + timedelta(seconds=wait))
-            uow.commit()
+    wait = rows.connector(session).describe().poll_seconds[0]
+
+    def record() -> None:
+        with rows.uow() as uow:
+            facts = {"attempt": command.attempt_id}
+            if rows.write(uow, session.id, event, kind="step_submitted", step_number=command.step_number, data=facts):
+                uow.attempts.look_again(command.attempt_id, at=rows.now() + timedelta(seconds=wait))
+                uow.commit()
+
+    look_again(record)
 
 
 def _approval_covers(session: Session, step: Step) -> bool:

@@ -8,6 +8,7 @@
       - Unverifiable           whether the person may could not be checked now
     + Conflict                 already decided, gate closed, plan changed, stale version
       - TargetBusy             another attempt holds the machine
+      - Stale                  somebody else wrote first; look again
     + Expired                  the gate's deadline has passed
     + Precondition             the VM is stopped, its agent is not ready, a right is missing
   x ConnectorError             the outside world: handled by the worker, never by a listener
@@ -15,6 +16,7 @@
     + Permanent                refused for good: missing role, wrong target
     + Indeterminate            not known whether it happened: look it up, never blindly repeat
   x DeliveryError              a message could not be delivered (see ``engine.ports.Notifier``)
+  x StorageUnavailable         the database cannot be used now; nothing was changed
   x Misconfigured              refuse to start: names the setting, its meaning and the cure
   x Bug                        an invariant broke: not caught, alarms
 
@@ -83,6 +85,12 @@ class TargetBusy(Conflict):
     code = "target_busy"
 
 
+class Stale(Conflict):
+    """Somebody else changed this session first."""
+
+    code = "stale"
+
+
 class Expired(Refused):
     """The deadline of this approval has passed."""
 
@@ -140,6 +148,12 @@ class DeliveryError(RunbookError):
     """The message could not be delivered."""
 
     code = "delivery_error"
+
+
+class StorageUnavailable(RunbookError):
+    """The database cannot be used at the moment; nothing was changed."""
+
+    code = "storage_unavailable"
 
 
 class Misconfigured(RunbookError):

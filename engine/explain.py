@@ -67,13 +67,14 @@ def _waiting(session: Session, now: datetime) -> Explanation:
     voted = {vote.actor.person for vote in gate.approvals}
     people = tuple(p for p in eligible(gate.audience, session.requester) if p not in voted)
     need = missing_approvals(gate)
-    what = "to report it done" if step.planned.kind is StepKind.MANUAL else "to approve"
+    manual = step.planned.kind is StepKind.MANUAL
+    what = "to do and report" if manual else "to approve"
     many = f"{need} of" if need > 1 or len(people) > 1 else ""
     who = " ".join(part for part in (many, _people(people)) if part)
     follow = (
-        "the next step is looked at"
-        if step.planned.kind is StepKind.MANUAL
-        else f"it runs on {session.plan.target.name}"
+        "When it is reported done, the next step is looked at"
+        if manual
+        else f"When it is approved, it runs on {session.plan.target.name}"
     )
     return Explanation(
         sentence=(
@@ -83,7 +84,7 @@ def _waiting(session: Session, now: datetime) -> Explanation:
         waits_for=people,
         since=gate.opened_at,
         until=gate.expires_at,
-        next=f"When it is approved, {follow}; when nobody decides in time, the session expires.",
+        next=f"{follow}; when nobody decides in time, the session expires.",
     )
 
 
@@ -110,7 +111,7 @@ def _queued(session: Session, step: Step, name: str, queue: tuple[int, ...]) -> 
         place = f", number {len(ahead)} in line" if len(ahead) > 1 else ""
         why = f"session {ahead[0]} holds {where}{place}"
     else:
-        why = step.reason or f"{where} asked for patience"
+        why = step.reason.rstrip(".") or f"{where} asked for patience"
     again = f"; next try at {_clock(step.not_before)}" if step.not_before else ""
     return Explanation(
         sentence=f"{name[0].upper()}{name[1:]} is approved and waits: {why}{again}.",

@@ -147,7 +147,7 @@ class Preparation:
         checks = self._connectors[target.connector].preflight(target, shell)
         for check in checks:
             if check.level is Level.BLOCK:
-                raise Precondition(f"{target.name}: {check.evidence}", hint=check.remedy)
+                raise Precondition(f"{target.name}: {check.evidence.rstrip('.')}.", hint=check.remedy)
         return checks
 
     def _audience(self, document: Document, plan: Plan, step: PlannedStep) -> Audience:

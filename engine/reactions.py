@@ -172,12 +172,9 @@ def _ended(work: Work, event: ev.Ended) -> None:
         captured=event.captured,
     )
     work.put(step)
-    work.effects += [
-        StoreOutput(step_number=step.number, attempt_id=attempt.id, output=result.output),
-        CleanUpAttempt(attempt_id=attempt.id),
-    ]
-    if result.status is not AttemptStatus.UNKNOWN:
-        work.effects.append(FreeTarget(target_id=work.session.plan.target.id))
+    work.effects.append(StoreOutput(step_number=step.number, attempt_id=attempt.id, output=result.output))
+    if result.status is not AttemptStatus.UNKNOWN:  # of an unknown one, the evidence stays until a person has decided
+        work.effects += [CleanUpAttempt(attempt_id=attempt.id), FreeTarget(target_id=work.session.plan.target.id)]
     if result.status is AttemptStatus.NOT_STARTED and event.retry_at is not None:
         _start_again(work, step, result.message, event.retry_at)
         return
@@ -276,8 +273,9 @@ def _chosen(work: Work, event: ev.Chosen) -> None:
         work.change(rolling_back=True, reason=reason)
     else:
         work.move(step, _MOVE_FOR_CHOICE[event.choice], reason=reason)
-    if step.status is S.UNKNOWN:
-        work.effects.append(FreeTarget(target_id=work.session.plan.target.id))
+    if step.status is S.UNKNOWN and step.attempt:
+        target = work.session.plan.target.id
+        work.effects += [CleanUpAttempt(attempt_id=step.attempt.id), FreeTarget(target_id=target)]
 
 
 _MOVE_FOR_CHOICE: Mapping[ev.Choice, Move] = {

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from engine import events as ev
 from engine.apply import store
-from engine.errors import Conflict, TargetBusy
+from engine.errors import Conflict, Stale, TargetBusy
 from engine.lifecycle import advance
 from engine.model import FINAL_SESSIONS, SYSTEM, TERMINAL_ATTEMPTS, Attempt, Session, Step
 from engine.ports import Clock, Connector, Directory, Ids, UnitOfWork, UnitOfWorkFactory
 from engine.preparation import Preparation
 
 Facts = Mapping[str, object]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ class Recorder:
                 return session, step, attempt, looks
         return None
 
-    def look_again(self, attempt_id: str, at: datetime) -> None:
+    def observe_again(self, attempt_id: str, at: datetime) -> None:
         with self.uow() as uow:
             uow.attempts.look_again(attempt_id, at=at)
             uow.defer("observe", attempt_id, not_before=at)
@@ -84,12 +86,16 @@ class Recorder:
     def record(
         self, session: Session, event: ev.Event, kind: str, step_number: int, data: Facts | None = None
     ) -> Session | None:
-        """Commit one event; None when somebody else moved the session first."""
-        with self.uow() as uow:
-            after = self.write(uow, session.id, event, kind=kind, step_number=step_number, data=data)
-            if after is not None:
-                uow.commit()
-            return after
+        """Commit one event; None when it no longer fits, because somebody else moved the session first."""
+
+        def attempt() -> Session | None:
+            with self.uow() as uow:
+                after = self.write(uow, session.id, event, kind=kind, step_number=step_number, data=data)
+                if after is not None:
+                    uow.commit()
+                return after
+
+        return look_again(attempt)
 
     def write(
         self, uow: UnitOfWork, session_id: int, event: ev.Event, *, kind: str, step_number: int, data: Facts | None
@@ -101,9 +107,22 @@ class Recorder:
         try:
             change = advance(session, event, now)
             store(uow, session, change, actor=SYSTEM, kind=kind, now=now, step_number=step_number, data=data)
-        except TargetBusy:
+        except (TargetBusy, Stale):
             raise
         except Conflict as late:
             self.parts.log("event_dropped", session_id=session_id, kind=kind, reason=late.message)
             return None
         return change.session
+
+
+RACES = 5  #: how often a lost race is run again; each time somebody else has made progress
+
+
+def look_again(work: Callable[[], T]) -> T:
+    """Do something again on the newest rows when somebody else wrote first."""
+    for _ in range(RACES):
+        try:
+            return work()
+        except Stale:
+            continue
+    return work()

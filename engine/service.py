@@ -35,6 +35,7 @@ from engine.model import (
 from engine.policy import Policy, judge
 from engine.ports import Clock, Connector, Directory, Ids, Summary, UnitOfWork, UnitOfWorkFactory
 from engine.preparation import Preparation, StartRequest
+from engine.recorder import look_again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,10 @@ class Service:
     def decide(self, ballot: Ballot) -> Session:
         """Count one person's vote on one open gate, or say why it does not count."""
         person = self._require_member(ballot.actor)
+        return look_again(lambda: self._count(ballot, person))
+
+    def _count(self, ballot: Ballot, person: Person) -> Session:
+        """One transaction: the delivery's key, the judgement and the vote."""
         with self._uow() as uow:
             now = self._now()
             first = not ballot.delivery or uow.inbox.accept(
@@ -294,10 +299,13 @@ class Service:
     def _control(
         self, session_id: int, actor: Actor, event: ev.Event, kind: str, *, step_number: int | None = None
     ) -> Session:
-        person = self._require_member(actor)
+        self._require_member(actor)
+        return look_again(lambda: self._steer(session_id, actor, event, kind=kind, step_number=step_number))
+
+    def _steer(self, session_id: int, actor: Actor, event: ev.Event, *, kind: str, step_number: int | None) -> Session:
         with self._uow() as uow:
             session = self._load(uow, session_id)
-            require_control(session, person, event)
+            require_control(session, person_of(actor), event)
             transition = advance(session, event, self._now())
             reason = getattr(event, "reason", "")
             choice = event.choice.value if isinstance(event, ev.Chosen) else ""
@@ -315,6 +323,9 @@ class Service:
             return transition.session
 
     def _tick(self, gate_id: str, event: ev.GateExpired | ev.Reminded, kind: str) -> None:
+        look_again(lambda: self._record_tick(gate_id, event, kind))
+
+    def _record_tick(self, gate_id: str, event: ev.GateExpired | ev.Reminded, kind: str) -> None:
         with self._uow() as uow:
             session_id = uow.sessions.by_gate(gate_id)
             session = uow.sessions.get(session_id) if session_id is not None else None

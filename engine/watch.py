@@ -60,7 +60,7 @@ class Watcher:
             self._give_up(session, step, attempt)
             return
         waits = self._rows.connector(session).describe().poll_seconds
-        self._rows.look_again(attempt.id, now + timedelta(seconds=waits[min(looks, len(waits) - 1)]))
+        self._rows.observe_again(attempt.id, now + timedelta(seconds=waits[min(looks, len(waits) - 1)]))
 
     def _give_up(self, session: Session, step: Step, attempt: Attempt) -> None:
         """The deadline has passed: ask the machine itself once, then say that nobody knows."""
@@ -103,7 +103,7 @@ class Watcher:
     def _look_up_again(self, attempt: Attempt, looks: int) -> None:
         waits = self._parts.patience.lookups
         wait = timedelta(seconds=waits[min(looks + 1, len(waits) - 1)])
-        self._rows.look_again(attempt.id, self._rows.now() + wait)
+        self._rows.observe_again(attempt.id, self._rows.now() + wait)
 
     def _doubt(self, session: Session, step: Step, attempt: Attempt, looks: int, reason: str) -> None:
         now = self._rows.now()

@@ -6,6 +6,7 @@ database. It must never look inside the bot, and it fails as soon as anything di
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from playground.slack.model import Message
 from playground.slack.people import Person
-from playground.slack.results import ActionResult
+from playground.slack.results import ActionResult, SubmitResult
 from playground.stage import Stage
 from playground.transcript import Transcript
 
@@ -96,6 +97,45 @@ class Scene:
         self.look()
         return message
 
+    def asks(self, name: str, line: str) -> str:
+        """Type a command that starts nothing; return what the person is told at once."""
+        self.log.typed(name, line)
+        answer = self.person(name).types(line, channel=self.channel)
+        self.check(answer.acked, f"{line!r} was not acknowledged: {answer.error}")
+        self.log.whisper(name, answer.text)
+        return answer.text
+
+    def told(self, name: str, *words: str) -> str:
+        """Wait until only this person is shown all words; return what they read."""
+
+        def found() -> str | None:
+            said = (f"{m.text}\n{m.plain()}" for m in self.person(name).ephemerals(self.channel))
+            return next((text for text in said if all(word.lower() in text.lower() for word in words)), None)
+
+        text = self.wait_for(found, f"{' and '.join(words)!r}, visible to {name} only")
+        self.log.whisper(name, text)
+        return text
+
+    def gives_reason(self, name: str, reason: str) -> SubmitResult:
+        """Write a reason into the dialog that has opened, and send it."""
+        who = self.person(name)
+        dialog = self.wait_for(who.modal, "the dialog that asks for a reason")
+        field = next(block for block in dialog.blocks if block["type"] == "input")
+        self.log.typed(name, f"writes {reason!r}")
+        return who.submits(dialog, {f"{field['block_id']}.{field['element']['action_id']}": reason})
+
+    def now(self, message: Message) -> Message:
+        """The message as everybody sees it now."""
+        return self.stage.slack.channel(self.channel).message(message.ts)
+
+    @property
+    def session(self) -> int:
+        """The number of the session, as its card says it."""
+        found = re.search(r"Session (\d+)", self.card().plain())
+        self.check(found, "the card does not name its session")
+        assert found is not None
+        return int(found[1])
+
     def thread(self) -> list[Message]:
         return self.stage.slack.channel(self.channel).thread(self.root_ts)
 
@@ -133,7 +173,7 @@ def restart_web(scene: Scene) -> None:
     """Alice asks, Bob approves twice, the service restarts once, everybody sees it."""
     vm = scene.stage.cloud.vm("web-01")
     scene.narrate("1/5  Alice asks for the web service of web-01 to be restarted.")
-    scene.executes("alice", "/runbook execute restart-web vm=rg-prod/web-01 ticket=INC-1042")
+    scene.executes("alice", "/runbook execute restart-web vm=web-01 ticket=INC-1042")
     first = scene.gate()
     scene.check("systemctl reload" in first.plain(), "the request does not show the command")
     scene.check(not vm.effects(), "something ran before anybody approved")
@@ -162,11 +202,7 @@ def rejection(scene: Scene) -> None:
     gate = scene.gate()
     scene.narrate("2/2  Bob rejects it and says why.")
     scene.clicks("bob", gate, REJECT)
-    bob = scene.person("bob")
-    dialog = scene.wait_for(lambda: bob.modal(), "the dialog that asks for a reason")
-    field = next(block["block_id"] for block in dialog.blocks if block["type"] == "input")
-    action = next(block["element"]["action_id"] for block in dialog.blocks if block["type"] == "input")
-    bob.submits(dialog, {f"{field}.{action}": "Not during the launch."})
+    scene.gives_reason("bob", "Not during the launch.")
     scene.wait_for_words("rejected", "Not during the launch.")
     scene.check(not [e for e in vm.effects() if "restart" in e], "the service was restarted in spite of the rejection")
 

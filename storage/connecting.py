@@ -14,8 +14,8 @@ from sqlalchemy.engine import ExecutionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from engine.errors import Misconfigured
-from storage.errors import StorageUnavailable, translate
+from engine.errors import Misconfigured, StorageUnavailable
+from storage.errors import translate
 from storage.transaction import TAKES_WRITE_LOCK
 
 _EXAMPLE = "Examples: sqlite:///runbook.db, postgresql://user:password@host/runbook"

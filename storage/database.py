@@ -36,7 +36,7 @@ class Database:
         """``sqlite`` or ``postgresql``."""
         return self.engine.dialect.name
 
-    def unit_of_work(self, queue: WorkQueue, *, owner: str) -> Callable[[], SqlUnitOfWork]:
+    def unit_of_work(self, queue: WorkQueue, *, owner: str = "") -> Callable[[], SqlUnitOfWork]:
         """Return the factory of units; ``owner`` is the name that this process writes into its attempts."""
         return lambda: SqlUnitOfWork(self._session(), queue, owner)
 

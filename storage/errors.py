@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 import psycopg
 from sqlalchemy.engine import ExceptionContext
 
-from engine.errors import Bug, Conflict, InvalidInput, Misconfigured, RunbookError, TargetBusy
+from engine.errors import (
+    Bug,
+    InvalidInput,
+    Misconfigured,
+    RunbookError,
+    Stale,
+    StorageUnavailable,
+    TargetBusy,
+)
 
 #: The constraint that lets one attempt at a time hold a machine, as each database names it.
 HOLDER_INDEX = "uq_attempts_holder"
@@ -25,12 +33,6 @@ _LOST_RACES = (psycopg.errors.SerializationFailure,)
 _SLOW = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected)
 _FULL = (psycopg.errors.DiskFull,)
 _READ_ONLY = (psycopg.errors.ReadOnlySqlTransaction,)
-
-
-class StorageUnavailable(RunbookError):
-    """The database cannot be used at the moment; nothing was changed."""
-
-    code: ClassVar[str] = "storage_unavailable"
 
 
 def translate(context: ExceptionContext) -> NoReturn:
@@ -46,7 +48,7 @@ def _ours(error: BaseException) -> BaseException:
     if isinstance(error, _UNDEFINED) or "no such table" in text or "no such column" in text:
         return Misconfigured("The database has not the tables that this version needs.", hint="Run `runbook migrate`.")
     if isinstance(error, _LOST_RACES):
-        return Conflict("Somebody else changed this first.", hint="Look at it again.")
+        return Stale("Somebody else changed this first.", hint="Look at it again.")
     if isinstance(error, (sqlite3.DataError, psycopg.DataError, UnicodeEncodeError, OverflowError)):
         return InvalidInput("A value cannot be stored: it has characters or a size that no database keeps.")
     if isinstance(error, (sqlite3.Error, psycopg.Error)):

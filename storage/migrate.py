@@ -13,9 +13,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from engine.errors import Misconfigured
+from engine.errors import Misconfigured, StorageUnavailable
 from storage.connecting import connect_to_migrate
-from storage.errors import StorageUnavailable
 
 MIGRATION_LOCK = 0x52554E_0003  # the number of the PostgreSQL lock under which tables are changed
 _FOLDER = Path(__file__).with_name("migrations")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sqlalchemy import func, insert, select, update
 
-from engine.errors import Bug, Conflict, TargetBusy
+from engine.errors import Bug, Conflict, Stale, TargetBusy
 from engine.model import Attempt, Gate, Output, Session, Step, StepStatus
 from storage.listings import Listings
 from storage.mapping import (
@@ -96,7 +96,7 @@ class SqlSessions(Listings):
             .values(changed(session_state(was), session_state(session)))
         )
         if not written:
-            raise Conflict(f"Session {was.id} was changed by somebody else first.", hint="Look at it again.")
+            raise Stale(f"Session {was.id} was changed by somebody else first.", hint="Look at it again.")
 
     def _new_step(self, session: Session, step: Step) -> Values:
         number = step.number if step.status in _MAY_RUN else None

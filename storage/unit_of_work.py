@@ -14,11 +14,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as DbSession
 
+from engine.errors import StorageUnavailable
 from engine.ports import Attempts, Audit, Inbox, Job, Outbox, Sessions, WorkQueue
 from storage.attempts import SqlAttempts
 from storage.audit import SqlAudit
 from storage.due import Due
-from storage.errors import StorageUnavailable
 from storage.inbox import SqlInbox
 from storage.ledgers import SettingRow
 from storage.outbox import SqlOutbox

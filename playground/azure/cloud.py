@@ -148,7 +148,7 @@ class AzureCloud:
         }
 
     def vm(self, name: str) -> Machine:
-        """`web-01` (rg-prod first), `rg-staging/web-01` or a full id."""
+        """`web-02` (rg-prod first), `rg-staging/web-02` or a full id."""
         found = self._server.call(lambda: self._look_up(name.lower()))
         return Machine(found, self.platform, self._server.call)
 

@@ -19,6 +19,6 @@ def _machines() -> list[Vm]:
         Vm(subscription=SUBSCRIPTION, group="rg-prod", name="web-02", tags={**prod, "role": "web"}),
         Vm(subscription=SUBSCRIPTION, group="rg-prod", name="db-01", tags={**prod, "role": "database"}),
         Vm(subscription=SUBSCRIPTION, group="rg-prod", name="win-01", tags=prod, os_type="Windows"),
-        Vm(subscription=SUBSCRIPTION, group="rg-staging", name="web-01", tags={**staging, "role": "web"}),
+        Vm(subscription=SUBSCRIPTION, group="rg-staging", name="web-02", tags={**staging, "role": "web"}),
         Vm(subscription=SUBSCRIPTION, group="rg-staging", name="batch-01", tags=staging, power="deallocated"),
     ]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import parsing
-from bot.parsing import (
+from bot import grammar, parsing
+from bot.grammar import (
     USAGES,
     Cancel,
     Doctor,
@@ -24,8 +24,8 @@ from bot.parsing import (
     Show,
     Status,
     Why,
-    parse,
 )
+from bot.parsing import parse
 from engine.errors import InvalidInput
 
 READ = [
@@ -71,7 +71,7 @@ READ = [
 
 
 @pytest.mark.parametrize(("text", "request_"), READ)
-def test_command_is_read(text: str, request_: parsing.Request):
+def test_command_is_read(text: str, request_: grammar.Request):
     assert parse(text) == request_
 
 
@@ -121,7 +121,7 @@ def test_every_verb_has_a_reader_and_an_example_that_reads():
         parse(usage.example)
 
 
-def read_or_refused(text: str) -> parsing.Request | None:
+def read_or_refused(text: str) -> grammar.Request | None:
     with contextlib.suppress(InvalidInput):
         return parse(text)
     return None
@@ -129,7 +129,7 @@ def read_or_refused(text: str) -> parsing.Request | None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_read_or_refused(text: str):
-    assert isinstance(read_or_refused(text), parsing.Request | None)
+    assert isinstance(read_or_refused(text), grammar.Request | None)
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True), st.text(" -~", max_size=30)))

@@ -15,10 +15,10 @@ from playground.slack import SlackWorkspace
 from playground.slack.faults import FaultKind
 from playground.slack.model import APP_ID, TEAM_ID
 from playground.slack.state import AppConfig
-from tests.bot.listeners.conftest import _no_proxy, alice, database_file, migrated_file, office, workspace
+from tests.bot.listeners.conftest import _no_proxy, alice, budget, database_file, migrated_file, office, workspace
 from tests.bot.listeners.office import Office
 
-__all__ = ["_no_proxy", "alice", "database_file", "migrated_file", "office", "workspace"]
+__all__ = ["_no_proxy", "alice", "budget", "database_file", "migrated_file", "office", "workspace"]
 
 
 @pytest.fixture

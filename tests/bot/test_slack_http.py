@@ -25,10 +25,10 @@ from structlog.testing import capture_logs
 
 from bot.slack_http import MOST_BYTES, PATH, Guard, Raw, Rejected, parse_once, slack_router
 from engine.errors import Misconfigured
-from tests.bot.listeners.conftest import _no_proxy, alice, bob, database_file, migrated_file, office, workspace
+from tests.bot.listeners.conftest import _no_proxy, alice, bob, budget, database_file, migrated_file, office, workspace
 from tests.bot.listeners.office import Office
 
-__all__ = ["_no_proxy", "alice", "bob", "database_file", "migrated_file", "office", "workspace"]
+__all__ = ["_no_proxy", "alice", "bob", "budget", "database_file", "migrated_file", "office", "workspace"]
 
 SECRET = "0123456789abcdef0123456789abcdef"
 FORM = "application/x-www-form-urlencoded"
@@ -112,7 +112,7 @@ def test_url_verification_is_answered(client: httpx.Client):
     assert answer.json()["challenge"] == "abc"
 
 
-@pytest.mark.parametrize("age", [301, -301, 10_000])
+@pytest.mark.parametrize("age", [301, -302, 10_000])
 def test_timestamp_outside_five_minutes_either_way_is_refused(age: int, client: httpx.Client, handled: list[dict]):
     answer = client.post(PATH, content=COMMAND, headers=signed(COMMAND, age=age))
 
@@ -217,6 +217,14 @@ def test_rejection_is_one_harmless_line_without_body_or_signature(client: httpx.
     assert lines[0]["timestamp"] == "1\\x85\\x9b2"
     assert "very-secret" not in text
     assert headers["X-Slack-Signature"] not in text
+
+
+@pytest.mark.parametrize("age", [301, -302])
+def test_guard_itself_keeps_the_window_in_both_directions(age: int):
+    headers = {name.lower(): value for name, value in signed(COMMAND, age=age).items()}
+
+    with pytest.raises(Rejected, match="window"):
+        Guard(SECRET, Now()).admit(Raw(body=COMMAND, headers=headers))
 
 
 @given(

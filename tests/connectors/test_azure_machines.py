@@ -29,13 +29,13 @@ def _blocked(checks: tuple[Check, ...]) -> dict[str, Check]:
 
 
 def test_a_name_that_fits_twice_gives_both(azure: AzureConnector) -> None:
-    found = azure.resolve("web-01")
+    found = azure.resolve("web-02")
 
     assert [target.group for target in found] == ["rg-prod", "rg-staging"]
 
 
 def test_a_group_and_name_give_one(azure: AzureConnector) -> None:
-    [found] = azure.resolve("rg-staging/web-01")
+    [found] = azure.resolve("rg-staging/web-02")
 
     assert found.group == "rg-staging"
 
@@ -59,10 +59,10 @@ def test_a_machine_that_the_graph_does_not_know_yet_is_found(cloud: AzureCloud, 
 
 
 def test_a_machine_that_only_the_graph_still_knows_is_not_found(cloud: AzureCloud, azure: AzureConnector) -> None:
-    azure.resolve("web-02")
-    cloud.on_loop(lambda: cloud.platform.estate.vms.pop(cloud_key(cloud, "web-02")))
+    azure.resolve("db-01")
+    cloud.on_loop(lambda: cloud.platform.estate.vms.pop(cloud_key(cloud, "db-01")))
 
-    assert azure.resolve("web-02") == ()
+    assert azure.resolve("db-01") == ()
 
 
 def cloud_key(cloud: AzureCloud, name: str) -> str:

@@ -483,6 +483,21 @@ def test_a_restart_of_the_machine_reads_as_interrupted_whoever_has_the_numbers_n
     assert killed.state == guest.STOPPED
 
 
+@pytest.mark.parametrize("empty_file", [True, False])
+def test_an_envelope_that_is_just_beginning_is_neither_interrupted_nor_stopped(
+    machine: Machine, empty_file: bool
+) -> None:
+    folder = machine.state / "01begins"
+    folder.mkdir(parents=True)
+    if empty_file:
+        (folder / "processes").touch()
+
+    probed = machine.ask(probe_script("01begins"), "01begins", "probe")
+    killed = machine.ask(kill_script("01begins"), "01begins", "kill")
+
+    assert (probed.state, killed.state) == (guest.RUNNING, guest.ALIVE)
+
+
 def test_a_recycled_process_number_is_never_touched(machine: Machine) -> None:
     bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -526,6 +541,23 @@ def test_a_kill_before_the_start_keeps_the_script_from_ever_starting(machine: Ma
     assert late.code == guest.EXIT_DUPLICATE
     assert result is not None
     assert result.status is AttemptStatus.CANCELLED
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_kill_at_the_moment_of_the_start_always_wins(machine: Machine, tmp_path: Path) -> None:
+    for _ in range(25):
+        command = a_command('sleep 90; touch "$HOME/ran"', timeout_seconds=60)
+        envelope = machine.start(command)
+
+        reply = machine.ask(kill_script(command.attempt_id), command.attempt_id, "kill")
+
+        assert reply.state in {guest.STOPPED, guest.ABSENT}
+        assert envelope.wait(timeout=10) in {143, guest.EXIT_DUPLICATE}
+        done = machine.bash(probe_script(command.attempt_id))
+        trailer = parse_trailer(done.stdout, done.stderr, command.attempt_id)
+        result = result_of(trailer) if trailer else None
+        assert result is not None
+        assert result.status is AttemptStatus.CANCELLED
     assert not (tmp_path / "ran").exists()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import ids, parsing
+from bot import grammar, ids, parsing
 from bot.listeners.answer import BUDGET_SECONDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "slack-commands.md").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def rows() -> list[tuple[str, ...]]:
 def test_table_of_commands_is_the_grammar():
     expected = [
         (f"{ids.COMMAND} {usage.pattern}", usage.purpose, f"{ids.COMMAND} {usage.example}")
-        for usage in parsing.USAGES.values()
+        for usage in grammar.USAGES.values()
     ]
 
     assert rows() == expected
@@ -41,7 +41,7 @@ def test_example_of_a_command_is_read_by_its_own_reader(row: tuple[str, ...]):
     text = row[2].removeprefix(f"{ids.COMMAND} ")
 
     assert text.split()[0] == verb
-    assert isinstance(parsing.parse(text), parsing.Request)
+    assert isinstance(parsing.parse(text), grammar.Request)
 
 
 def test_every_button_is_named():

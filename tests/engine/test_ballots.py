@@ -51,7 +51,7 @@ def test_click_on_a_gate_that_was_asked_again_is_sent_to_the_newer_message() -> 
     clicked = story.gate.id
     story.approves().loses_its_approval()
 
-    with pytest.raises(Conflict, match="replaced by a newer one. Use the newest message"):
+    with pytest.raises(Conflict, match=r"replaced by a newer one\. Use the newest message"):
         gate_meant(story.session, a_ballot(gate_id=clicked))
 
 
@@ -64,7 +64,7 @@ def test_decision_by_number_means_the_gate_of_that_step() -> None:
 def test_decision_about_a_step_that_does_not_wait_is_refused_and_never_moved_to_the_open_one() -> None:
     story = Story(a_step(), a_step())
 
-    with pytest.raises(Conflict, match="Step 2 of session 12 does not wait for a decision. It waits for step 1"):
+    with pytest.raises(Conflict, match=r"Step 2 of session 12 does not wait for a decision\. It waits for step 1"):
         gate_meant(story.session, a_ballot(session_id=12, step_number=2))
 
 

@@ -1,4 +1,4 @@
-"""The sentence for every state: who must do what by when. A session that waits and does not say so is the seed's story."""
+"""The sentence for every state: who must do what by when, so that no session ever waits and nobody knows why."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def test_last_minute_is_counted_in_seconds_and_never_below_zero() -> None:
 def test_manual_step_asks_for_a_report() -> None:
     told = Story(a_manual_step()).why()
 
-    assert "to report it done step 1" in told.sentence or "to report" in told.sentence
-    assert told.next.startswith("When it is approved, the next step is looked at")
+    assert told.sentence.startswith("Waiting for 1 of U0BOB, U0CAROL to do and report step 1 (Tell the customer)")
+    assert told.next.startswith("When it is reported done, the next step is looked at")
 
 
 def test_stored_session_is_about_to_start() -> None:
@@ -109,7 +109,7 @@ def test_step_that_waits_for_its_machine_names_the_session_that_holds_it() -> No
 def test_step_that_is_first_in_line_gives_its_own_reason(queue: tuple[int, ...]) -> None:
     told = Story(a_step()).approves().is_delayed().why(queue=queue)
 
-    assert told.sentence == "Step 1 (Restart nginx) is approved and waits: web-1 is busy.."
+    assert told.sentence == "Step 1 (Restart nginx) is approved and waits: web-1 is busy."
     assert told.next == "It starts by itself; nobody has to do anything."
 
 

@@ -1,7 +1,10 @@
 """The story that must always work, on both databases and through both doors."""
 
+from pathlib import Path
+
 import pytest
 
+from playground.stage import ROOT
 from playground.stories import STORIES, Scene
 from tests.journeys.conftest import EVERY_WAY, ids
 
@@ -9,6 +12,12 @@ from tests.journeys.conftest import EVERY_WAY, ids
 @pytest.fixture(scope="module", params=EVERY_WAY, ids=ids)
 def way(request: pytest.FixtureRequest):
     return request.param
+
+
+@pytest.fixture(scope="module")
+def runbook_dir() -> Path:
+    """The runbooks that come with the product."""
+    return ROOT / "runbooks"
 
 
 @pytest.mark.parametrize("name", sorted(STORIES))

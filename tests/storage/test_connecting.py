@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event, text
 
-from engine.errors import InvalidInput, Misconfigured
+from engine.errors import InvalidInput, Misconfigured, StorageUnavailable
 from storage.database import acquire_process_lock, open_database
-from storage.errors import StorageUnavailable
 from storage.migrate import upgrade
 from tests.storage.builders import NOW, NoQueue, a_draft, a_plan, happened, planned, started, stored, vote
 

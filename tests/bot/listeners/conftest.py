@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.listeners.answer import BUDGET_SECONDS
 from bot.socket_mode import SocketMode
 from playground.slack import SlackWorkspace
 from playground.slack.seed import app_from_manifest
@@ -41,13 +42,19 @@ def database_file(tmp_path: Path, migrated_file: Path) -> Path:
 
 
 @pytest.fixture
-def office(workspace: SlackWorkspace, database_file: Path, tmp_path: Path) -> Iterator[Office]:
+def budget() -> float:
+    """Seconds until a command is answered as not confirmed; tests may override it by parameter."""
+    return BUDGET_SECONDS
+
+
+@pytest.fixture
+def office(workspace: SlackWorkspace, database_file: Path, tmp_path: Path, budget: float) -> Iterator[Office]:
     """Requests come over Socket Mode."""
     runbooks = tmp_path / "runbooks"
     runbooks.mkdir()
     (runbooks / "restart-web.yaml").write_text(RUNBOOK, encoding="utf-8")
     database = open_database(f"sqlite:///{database_file}")
-    made = Office(workspace, database, runbooks)
+    made = Office(workspace, database, runbooks, budget)
     sockets = SocketMode(made.app, workspace.app_token, clock=made.clock)
     sockets.start()
     workspace.wait_until_connected(2)

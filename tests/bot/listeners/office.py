@@ -6,6 +6,7 @@ Only the machines and the list of members are stand-ins. ``show`` empties the ou
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,9 +91,14 @@ class Machines:
 
 
 class Members:
-    """The people of the workspace who may use the bot."""
+    """The people of the workspace who may use the bot. Clear ``answers`` and it is silent until it is set again."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.answers.set()
 
     def require_member(self, person) -> str:
+        self.answers.wait(30)
         if person.user not in {"U0ALICE", "U0BOB", "U0CAROL", "U0DAVE"}:
             raise NotAllowed("Guests may not use Runbook Bot.", hint="Ask a full member.")
         return person.user
@@ -126,6 +132,7 @@ class Office:
     seconds: float = BUDGET_SECONDS
     jobs: Jobs = field(default_factory=Jobs)
     machines: Machines = field(default_factory=Machines)
+    members: Members = field(default_factory=Members)
     gone: list[str] = field(default_factory=list)
     told: list[tuple[str, str, str]] = field(default_factory=list)  #: person, place, text
 
@@ -140,7 +147,7 @@ class Office:
             service=self.service,
             requests=self.requests,
             catalog=FileCatalog(self.runbooks),
-            directory=Members(),
+            directory=self.members,
             clock=self.clock,
             ids=RandomIds(self.clock),
             identity=self.identity,
@@ -158,7 +165,7 @@ class Office:
                 clock=self.clock,
                 ids=RandomIds(self.clock),
                 policy=policy,
-                directory=Members(),
+                directory=self.members,
                 connectors=connectors,
                 log=structlog.get_logger("service").info,
                 preparation=Preparation(catalog=catalog, policy=policy, connectors=connectors),
@@ -169,7 +176,7 @@ class Office:
             catalog=catalog,
             uow=self.units,
             clock=self.clock,
-            directory=Members(),
+            directory=self.members,
             connectors=connectors,
             slack_check=lambda: Check(name="slack", level=Level.OK, evidence="answers"),
         )

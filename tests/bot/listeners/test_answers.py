@@ -111,6 +111,32 @@ def test_watchdog_answers_in_time_and_in_order(told: list[str]):
     assert ack.response is not None
 
 
+@pytest.mark.parametrize("budget", [0.1])
+def test_command_whose_listener_hangs_is_answered_and_corrected_later(office: Office):
+    office.members.answers.clear()
+
+    answer = office.workspace.person("alice").types("/runbook pause 99", channel="ops")
+    office.members.answers.set()
+    office.settle()
+    office.show()
+
+    assert "Not confirmed yet" in answer.text
+    assert "There is no session 99" in office.told[0][2]
+
+
+@pytest.mark.parametrize("budget", [0.1])
+def test_late_acknowledgement_does_not_hide_the_workers_refusal(office: Office):
+    office.members.answers.clear()
+    office.workspace.person("alice").types("/runbook execute restart-web vm=elsewhere", channel="ops")
+    office.members.answers.set()
+    office.settle()
+
+    office.work()
+    office.show()
+
+    assert ["Preparing" in text or "elsewhere" in text for _, _, text in office.told] == [True, True]
+
+
 # ---------------------------------------------------------------- the database
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.parsing import USAGES
+from bot.grammar import USAGES
 from engine.model import SessionStatus
 from playground.slack.faults import FaultKind
 from tests.bot.listeners.office import Office
@@ -93,6 +93,8 @@ def test_outage_of_azure_reaches_the_requester_and_is_not_repeated(alice, office
 
     assert len(office.told) == 1
     assert "patience" in office.told[0][2]
+    with office.units() as uow:
+        assert uow.inbox.get(key) is None
 
 
 def test_one_command_delivered_twice_starts_one_session(alice, office: Office):

@@ -77,7 +77,7 @@ def test_right_at_one_group_does_not_reach_another(cloud, desk):
     cloud.revoke("Microsoft.Compute/virtualMachines/read")
     cloud.grant(["Microsoft.Compute/*/read"], scope=f"{SUB}/resourceGroups/rg-staging")
 
-    inside = desk.raw("GET", VM.replace("rg-prod", "rg-staging"))
+    inside = desk.raw("GET", VM.replace("rg-prod", "rg-staging").replace("web-01", "web-02"))
     outside = desk.raw("GET", VM)
 
     assert (inside.status_code, outside.status_code) == (200, 403)

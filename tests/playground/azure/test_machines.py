@@ -44,8 +44,8 @@ def test_lists_per_subscription_and_group_keep_the_ambiguous_name(desk):
     everything = [one.name for one in desk.client.virtual_machines.list_all()]
     staging = [one.name for one in desk.client.virtual_machines.list("rg-staging")]
 
-    assert everything.count("web-01") == 2
-    assert staging == ["web-01", "batch-01"]
+    assert everything.count("web-02") == 2
+    assert staging == ["web-02", "batch-01"]
 
 
 def test_hidden_agent_is_null_although_it_works(cloud, desk):
@@ -153,9 +153,9 @@ def test_windows_action_has_two_elements(desk):
 def test_graph_answers_the_inventory_query(desk):
     rows = ask_graph(desk).json()["data"]
 
-    assert [(row["name"], row["rg"]) for row in rows if row["name"] == "web-01"] == [
-        ("web-01", "rg-prod"),
-        ("web-01", "rg-staging"),
+    assert [(row["name"], row["rg"]) for row in rows if row["name"] == "web-02"] == [
+        ("web-02", "rg-prod"),
+        ("web-02", "rg-staging"),
     ]
     assert {row["osType"] for row in rows} == {"Linux", "Windows"}
     assert next(row["power"] for row in rows if row["name"] == "batch-01") == "PowerState/deallocated"
