@@ -69,20 +69,21 @@ def build_router(service: Service, policy: Policy, ids: Ids, *, default_channel:
         person, name = known
         return Actor(person=person, source=Source.API, name=name)
 
-    caller_type = Annotated[Actor, Depends(caller)]
+    # a default, not an annotation: FastAPI reads annotations from text, where local names are not known
+    who: Actor = Depends(caller)
     _add_start(
-        router, service, caller_type, ids=ids, home=Place(team=policy.document.workspace.team, channel=default_channel)
+        router, service, who, ids=ids, home=Place(team=policy.document.workspace.team, channel=default_channel)
     )
-    _add_decisions(router, service, caller_type)
-    _add_reads(router, service, caller_type)
+    _add_decisions(router, service, who)
+    _add_reads(router, service, who)
     return router
 
 
-def _add_start(router: APIRouter, service: Service, caller: object, *, ids: Ids, home: Place) -> None:
+def _add_start(router: APIRouter, service: Service, who: Actor, *, ids: Ids, home: Place) -> None:
     @router.post("/execute", status_code=201, response_model=models.SessionOut)
     def execute(
         body: models.ExecuteIn,
-        actor: caller,  # type: ignore[valid-type]
+        actor: Actor = who,
         idempotency_key: Annotated[str, Header(max_length=200)] = "",
     ) -> models.SessionOut:
         """Resolve, check, freeze the plan and begin a session."""
@@ -99,13 +100,13 @@ def _add_start(router: APIRouter, service: Service, caller: object, *, ids: Ids,
         return models.SessionOut.of(service.view(service.start(request).id))
 
 
-def _add_decisions(router: APIRouter, service: Service, caller: object) -> None:
+def _add_decisions(router: APIRouter, service: Service, who: Actor) -> None:
     @router.post("/{session_id}/approve-step", response_model=models.SessionOut)
     def approve_step(
         session_id: SessionId,
         step_number: Annotated[int, Query(ge=1, le=100)],
         body: models.DecisionIn,
-        actor: caller,  # type: ignore[valid-type]
+        actor: Actor = who,
     ) -> models.SessionOut:
         """Approve or reject exactly this step; another one is never decided in its place."""
         ballot = Ballot(
@@ -120,7 +121,7 @@ def _add_decisions(router: APIRouter, service: Service, caller: object) -> None:
     @router.post("/{session_id}/cancel", response_model=models.SessionOut)
     def cancel(
         session_id: SessionId,
-        actor: caller,  # type: ignore[valid-type]
+        actor: Actor = who,
         body: models.CancelIn | None = None,
     ) -> models.SessionOut:
         """Call a session off; a command that runs is asked to stop."""
@@ -128,10 +129,10 @@ def _add_decisions(router: APIRouter, service: Service, caller: object) -> None:
         return models.SessionOut.of(service.view(service.cancel(session_id, actor, reason).id))
 
 
-def _add_reads(router: APIRouter, service: Service, caller: object) -> None:
+def _add_reads(router: APIRouter, service: Service, who: Actor) -> None:
     @router.get("/pending-approvals", response_model=models.PendingListOut)
     def pending_approvals(
-        _: caller,  # type: ignore[valid-type]
+        _: Actor = who,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
         after: Annotated[int, Query(ge=0)] = 0,
     ) -> models.PendingListOut:
@@ -144,7 +145,7 @@ def _add_reads(router: APIRouter, service: Service, caller: object) -> None:
 
     @router.get("/sessions", response_model=models.SessionsOut)
     def sessions(
-        _: caller,  # type: ignore[valid-type]
+        _: Actor = who,
         status: SessionStatus | None = None,
         ticket: Annotated[str, Query(max_length=200)] = "",
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
@@ -158,12 +159,12 @@ def _add_reads(router: APIRouter, service: Service, caller: object) -> None:
         )
 
     @router.get("/{session_id}", response_model=models.DetailOut)
-    def one(session_id: SessionId, _: caller) -> models.DetailOut:  # type: ignore[valid-type]
+    def one(session_id: SessionId, _: Actor = who) -> models.DetailOut:
         """Return a session, its steps, and the sentence that says what it waits for."""
         return _detail(service, session_id)
 
     @router.get("/{session_id}/steps", response_model=models.DetailOut)
-    def steps(session_id: SessionId, _: caller) -> models.DetailOut:  # type: ignore[valid-type]
+    def steps(session_id: SessionId, _: Actor = who) -> models.DetailOut:
         """Return a session with its steps."""
         return _detail(service, session_id)
 

@@ -134,6 +134,7 @@ class Application:
         self._start_workers(stack, requests)
         app = self._app(stack, identity, requests)
         self._start_doors(stack, app)
+        _thread(stack, "catalog", self._warm_catalog)
         self._trouble = ""
         log.info("serving", workspace=identity.team, socket_mode=self._it.settings.socket_mode)
         self._stop.wait()
@@ -225,6 +226,16 @@ class Application:
             metrics.registry,
             routers,
         )
+
+    def _warm_catalog(self) -> None:
+        """Read every runbook once, so that nobody waits for version control to say who changed it."""
+        for name in self._it.core.catalog.names():
+            if self._stop.is_set():
+                return
+            try:
+                self._it.core.catalog.get(name)
+            except RunbookError as error:
+                log.warning("runbook_refused", name=name, reason=str(error))
 
     # ------------------------------------------------------------ health
 

@@ -126,7 +126,7 @@ class SqlSessions(Listings):
 
     def _add_decisions(self, gate: Gate, known: int) -> None:
         for decision in gate.decisions[known:]:
-            person = "person_enterprise", "person_team", "person_user"
+            person = "person_enterprise", "person_team", "person_user", "verdict"
             if not self._tx.insert_once(DecisionRow, decision_values(decision, gate), "gate_id", *person):
                 raise Conflict("This person has already decided on this request.")
 

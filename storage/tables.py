@@ -195,7 +195,7 @@ class GateRow(Base):
 
 
 class DecisionRow(Base):
-    """One person's vote on one gate; a person has one."""
+    """One person's vote on one gate. A person approves once; having approved, they may still reject."""
 
     __tablename__ = "decisions"
 
@@ -211,7 +211,9 @@ class DecisionRow(Base):
     at: Mapped[datetime]
 
     __table_args__ = (
-        UniqueConstraint("gate_id", "person_enterprise", "person_team", "person_user", name="uq_decisions_person"),
+        UniqueConstraint(
+            "gate_id", "person_enterprise", "person_team", "person_user", "verdict", name="uq_decisions_person"
+        ),
         CheckConstraint("person_user <> ''", name="person"),
     )
 

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -65,11 +66,10 @@ class AzureCloud:
         limits: Limits | None = None,
     ) -> Self:
         cloud = cls(speed=speed, bucket_speed=bucket_speed, timings=timings, limits=limits)
-        try:
+        with ExitStack() as undo:
+            undo.callback(cloud.stop)
             cloud.serve()
-        except BaseException:
-            cloud.stop()
-            raise
+            undo.pop_all()
         return cloud
 
     def serve(self, *, port: int = 0, identity_port: int = 0) -> None:

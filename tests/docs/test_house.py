@@ -24,7 +24,11 @@ from tests.docs.house import (
 
 ROOT = Path(__file__).parents[2]
 #: A loop that must outlive whatever one round throws may catch everything, once. Module -> which loop it is.
-OUTERMOST_LOOPS: dict[str, str] = {}
+OUTERMOST_LOOPS: dict[str, str] = {
+    "bot/delivery.py": "the thread that empties the outbox",
+    "bot/listeners/visit.py": "a request from Slack",
+    "storage/queue.py": "a worker of the queue",
+}
 NO_DOUBLES_AT_ALL = ("tests/engine/", "tests/journeys/", "tests/crash/")
 
 

@@ -255,7 +255,9 @@ def _decisions() -> None:
         sa.CheckConstraint("person_user <> ''", name=op.f("ck_decisions_person")),
         sa.ForeignKeyConstraint(["gate_id"], ["gates.id"], name=op.f("fk_decisions_gate_id_gates")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
-        sa.UniqueConstraint("gate_id", "person_enterprise", "person_team", "person_user", name="uq_decisions_person"),
+        sa.UniqueConstraint(
+            "gate_id", "person_enterprise", "person_team", "person_user", "verdict", name="uq_decisions_person"
+        ),
     )
 
 
