@@ -71,9 +71,7 @@ def build_router(service: Service, policy: Policy, ids: Ids, *, default_channel:
 
     # a default, not an annotation: FastAPI reads annotations from text, where local names are not known
     who: Actor = Depends(caller)
-    _add_start(
-        router, service, who, ids=ids, home=Place(team=policy.document.workspace.team, channel=default_channel)
-    )
+    _add_start(router, service, who, ids=ids, home=Place(team=policy.document.workspace.team, channel=default_channel))
     _add_decisions(router, service, who)
     _add_reads(router, service, who)
     return router

@@ -5,14 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from engine.model import Output, Session, SessionStatus, Step, StepStatus
+from engine.plaintext import is_invisible
 from engine.policy import eligible
 from engine.ports import Summary
 from engine.service import View
 
-Short = Annotated[str, StringConstraints(max_length=200)]
+
+def _one_visible_line(text: str) -> str:
+    if any(map(is_invisible, text)):
+        raise ValueError("line breaks and invisible characters are not allowed here")
+    return text
+
+
+Short = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_visible_line)]
 
 
 class _In(BaseModel):

@@ -151,7 +151,7 @@ def build_application(settings: Settings) -> Application:
             directory=core.directory,
             preparation=core.preparation,
             owner=core.owner,
-            log=get_logger("worker").info,
+            log=get_logger("worker").bind(actor="system").info,
             secrets=settings.secrets(),
         )
     )

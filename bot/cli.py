@@ -7,6 +7,7 @@ the only place that reads the settings.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -14,6 +15,7 @@ import typer
 
 from bot import cli_act, cli_look, cli_operate
 from bot.logs import get_logger
+from bot.views.text import visible
 from engine.errors import Bug, ConnectorError, DeliveryError, Misconfigured, Refused, RunbookError
 
 EXIT_CODES = {
@@ -22,7 +24,7 @@ EXIT_CODES = {
     2: "the command was not understood",
     3: "a setting, a file or the database is not usable",
     4: "Azure or Slack did not do what was asked",
-    5: "`doctor` or `lint` found a problem",
+    5: "`doctor`, `lint` or `audit verify` found a problem",
     70: "a defect of Runbook Bot",
 }
 
@@ -79,14 +81,14 @@ def exit_code(error: RunbookError) -> int:
     return 70 if isinstance(error, Bug) else 3
 
 
-def main() -> None:
-    """Run the command line; an error of ours becomes one line and an exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error of ours becomes one line, a hint and an exit code."""
     try:
-        app()
+        app(arguments)
     except RunbookError as error:
-        print(f"runbook: {error.message}", file=sys.stderr)
+        print(f"runbook: {visible(error.message)}", file=sys.stderr)
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+            print(f"  {visible(error.hint)}", file=sys.stderr)
         if isinstance(error, Bug):
             get_logger("cli").exception("bug")
         sys.exit(exit_code(error))

@@ -18,12 +18,14 @@ from bot.diagram import session_diagram, step_diagram
 from bot.doctor import examine
 from bot.logs import configure
 from bot.settings import Settings, load_settings
+from bot.views.text import visible
 from engine.ports import Level
 from engine.runbook import json_schema
 
 FOUND_PROBLEM = 5
 HEALTH_SECONDS = 5.0
 PAGE = 1000
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - addresses that mean all of this host's, not one to ask
 audit = typer.Typer(help="Look into the audit chain.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -52,7 +54,7 @@ def lint(paths: Annotated[list[Path], typer.Argument(help="Runbook files or fold
     """Check runbook files; every problem with its line and how to mend it."""
     problems = lint_files(paths)
     for problem in problems:
-        typer.echo(problem)
+        typer.echo(visible(problem))
     if problems:
         raise typer.Exit(FOUND_PROBLEM)
     typer.echo("No problems.")
@@ -73,7 +75,7 @@ def doctor(
     if health:
         trouble = _health(load_settings())
         if trouble:
-            typer.echo(trouble, err=True)
+            typer.echo(visible(trouble), err=True)
             raise typer.Exit(FOUND_PROBLEM)
         return
     with core() as it:
@@ -121,9 +123,11 @@ def _health(settings: Settings) -> str:
     if settings.port is None:
         with core():
             return ""
-    url = f"http://127.0.0.1:{settings.port}/readyz"
+    host = "127.0.0.1" if settings.http_host in EVERYWHERE else settings.http_host
+    url = f"http://{host}:{settings.port}/readyz"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the process is on this host
     try:
-        with urllib.request.urlopen(url, timeout=HEALTH_SECONDS):
+        with direct.open(url, timeout=HEALTH_SECONDS):
             return ""
     except urllib.error.HTTPError as error:
         return str(error.read().decode("utf-8", "replace"))

@@ -19,7 +19,7 @@ MARKS = {Level.OK: "ok", Level.WARN: "warn", Level.BLOCK: "BLOCK"}
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     """Align rows under their heads."""
-    lines = [[visible(cell) for cell in row] for row in (heads, *rows)]
+    lines = [[flat(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(padded)
@@ -29,7 +29,7 @@ def runbooks(documents: Iterable[Document], problems: Mapping[str, str]) -> str:
     """List runbooks, then the files that were refused."""
     rows = [(d.name, d.runbook.environment, d.runbook.risk.value, d.runbook.title) for d in documents]
     text = table(rows, ("NAME", "ENVIRONMENT", "RISK", "TITLE"))
-    refused = [f"refused: {visible(file)}: {visible(why)}" for file, why in sorted(problems.items())]
+    refused = [f"refused: {flat(file)}: {flat(why)}" for file, why in sorted(problems.items())]
     return "\n".join([text, *refused])
 
 
@@ -59,9 +59,9 @@ def session(view: View, outputs: Mapping[int, Output]) -> str:
     it = view.session
     lines = [
         f"session {it.id}: {it.plan.title} ({it.plan.runbook}) on {it.plan.target.name}, {it.status.value}",
-        f"why: {view.explanation.sentence}",
-        f"next: {view.explanation.next}",
-        f"requester {it.requester}; ticket {it.ticket or 'none'}; started {_time(it.started_at)}",
+        f"why: {flat(view.explanation.sentence)}",
+        f"next: {flat(view.explanation.next)}",
+        f"requester {it.requester}; ticket {flat(it.ticket) or 'none'}; started {_time(it.started_at)}",
         f"target {it.plan.target.id}",
         f"plan sha256 {it.digest}",
     ]
@@ -72,7 +72,7 @@ def session(view: View, outputs: Mapping[int, Output]) -> str:
 
 def why(view: View) -> str:
     """Answer in one sentence, then say what follows."""
-    return "\n".join(visible_lines([view.explanation.sentence, view.explanation.next]))
+    return "\n".join([flat(view.explanation.sentence), flat(view.explanation.next)])
 
 
 def gate(it: Session) -> str:
@@ -105,16 +105,16 @@ def pending(views: Sequence[View]) -> str:
     """List open approval requests."""
     if not views:
         return "Nothing waits for an approval."
-    return "\n".join(visible_lines(f"session {v.session.id}: {v.explanation.sentence}" for v in views))
+    return "\n".join(f"session {v.session.id}: {flat(v.explanation.sentence)}" for v in views)
 
 
 def checks(found: Sequence[Check]) -> str:
     """Show checks with the remedy of everything that is not fine."""
     lines = []
     for check in found:
-        lines.append(f"{MARKS[check.level]:5}  {check.name}: {check.evidence}")
+        lines.append(f"{MARKS[check.level]:5}  {check.name}: {flat(check.evidence)}")
         if check.level is not Level.OK and check.remedy:
-            lines.append(f"       {check.remedy}")
+            lines.append(f"       {flat(check.remedy)}")
     return "\n".join(visible_lines(lines))
 
 
@@ -123,6 +123,11 @@ def audit_line(record: AuditRecord) -> str:
     place = f"session {record.session_id}" if record.session_id else "-"
     step = f" step {record.step_number}" if record.step_number else ""
     return visible(f"{record.seq} {_time(record.at)} {record.kind} {place}{step} by {record.actor} ({record.source})")
+
+
+def flat(text: str) -> str:
+    """Write text on one line: what somebody typed must not look like a line of ours."""
+    return " ".join(visible(text).split())
 
 
 def visible_lines(lines: Iterable[str]) -> list[str]:
@@ -138,8 +143,8 @@ def _step(step: Step, output: Output | None) -> list[str]:
         facts.append(duration(step.duration_seconds))
     lines = [f"{step.number:3}. [{step.planned.phase.value}] {step.planned.name}: {', '.join(facts)}"]
     if step.reason:
-        lines.append(f"     {step.reason}")
-    lines += [f"     {name} = {value}" for name, value in step.captured]
+        lines.append(f"     {flat(step.reason)}")
+    lines += [f"     {name} = {flat(value)}" for name, value in step.captured]
     for text in (output.stdout, output.stderr) if output else ():
         lines += [f"     | {line}" for line in text.splitlines()]
     return lines

@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
+
+from engine.output import redact
 
 Record = MutableMapping[str, Any]
 
@@ -26,11 +28,13 @@ MUTED = (
     "uvicorn.error",
     "uvicorn.access",
 )
+MACHINERY = ("_record", "_from_structlog")  #: of structlog; removed before rendering
 _SHAPES = re.compile(
     r"xox[a-z]-[A-Za-z0-9-]{6,}|xapp-[A-Za-z0-9-]{6,}|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{8,}"
     r"|https?://[^\s\"']*(?:/commands/|/actions/)[^\s\"']+"
 )
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: all but tab and line feed, and what turns or hides text
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def configure(*, level: str, secrets: tuple[str, ...] = (), stream: Any = None) -> None:
@@ -48,7 +52,7 @@ def configure(*, level: str, secrets: tuple[str, ...] = (), stream: Any = None) 
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
@@ -70,24 +74,27 @@ def configure(*, level: str, secrets: tuple[str, ...] = (), stream: Any = None) 
 
 
 def redactor(secrets: tuple[str, ...]) -> Callable[[Any, str, Record], Record]:
-    """Return a processor that removes known secrets, token shapes and control characters from every text."""
+    """Return a processor that removes known secrets, token shapes and control characters from every text.
+
+    What is neither text nor a number is logged as its ``repr``, and that is text like any other.
+    """
 
     def text(value: str) -> str:
-        for secret in secrets:
+        for secret in filter(None, secrets):
             value = value.replace(secret, "[redacted]")
-        return _CONTROLS.sub("?", _SHAPES.sub("[redacted]", value))
+        return _CONTROLS.sub("?", _SHAPES.sub("[redacted]", redact(value, secrets)))
 
     def deep(value: object) -> object:
-        if isinstance(value, str):
-            return text(value)
-        if isinstance(value, dict):
-            return {key: deep(part) for key, part in value.items()}
-        if isinstance(value, (list, tuple)):
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, Mapping):
+            return {text(str(key)): deep(part) for key, part in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
             return [deep(part) for part in value]
-        return value
+        return text(value if isinstance(value, str) else repr(value))
 
     def process(_logger: object, _method: str, record: Record) -> Record:
-        return {key: deep(value) for key, value in record.items()}
+        return {key: value if key in MACHINERY else deep(value) for key, value in record.items()}
 
     return process
 

@@ -285,7 +285,9 @@ def _serve_http(stack: ExitStack, app: FastAPI, *, host: str, port: int) -> None
     thread.start()
     while not server.started:
         if not thread.is_alive():
-            raise Misconfigured(f"Port {port} of {host} cannot be used.", hint="Another process may have it; see RUNBOOK_HTTP_PORT.")
+            raise Misconfigured(
+                f"Port {port} of {host} cannot be used.", hint="Another process may have it; see RUNBOOK_HTTP_PORT."
+            )
         thread.join(0.01)
 
     def stop() -> None:

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         alias="AZURE_RATE_SHARE",
         gt=0,
         le=100,
-        description="Share of Azure's documented request limits that the bot may use; less when other tools use them too.",
+        description="Share of Azure's documented request limits that the bot may use; less beside other tools.",
     )
     azure_action_fallback: bool = Field(
         default=False,

@@ -39,11 +39,14 @@ class Buckets:
         self._buckets: dict[tuple[Kind, str], _Bucket] = {}
         self._lock = threading.Lock()
 
-    def take(self, kind: Kind, place: str, *, urgent: bool = False) -> float:
-        """Take one token and return 0, or return the seconds until there is one; ``urgent`` takes it in any case."""
+    def take(self, kind: Kind, place: str, *, urgent: bool = False, reserve: float = 0.0) -> float:
+        """Take one token and return 0, or return the seconds until there is one.
+
+        ``urgent`` takes it in any case; ``reserve`` is how many must stay behind for what is more important.
+        """
         with self._lock:
             bucket = self._filled(kind, place)
-            wait = 0.0 if urgent else self._wait(kind, bucket)
+            wait = 0.0 if urgent else self._wait(kind, bucket, min(reserve, kind.value[1] * self._share / 2))
             if wait <= 0:
                 bucket.tokens -= 1
             return max(0.0, wait)
@@ -70,8 +73,8 @@ class Buckets:
         bucket.tokens, bucket.at = min(size * self._share, bucket.tokens + gained), now
         return bucket
 
-    def _wait(self, kind: Kind, bucket: _Bucket) -> float:
-        missing = (1 - bucket.tokens) * 60 / (kind.value[0] * self._share)
+    def _wait(self, kind: Kind, bucket: _Bucket, reserve: float) -> float:
+        missing = (1 + reserve - bucket.tokens) * 60 / (kind.value[0] * self._share)
         return max(missing, bucket.blocked_until - self._now())
 
 

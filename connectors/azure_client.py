@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Json = dict[str, Any]
 _READ_TRIES: Final = 3
+START_RESERVE: Final = 4.0  #: changes of a machine that clean-up leaves for the next steps
 _NOT_FOUND: Final = 404
 _PERMISSIONS: Final = "2022-04-01"
 _LOCKS: Final = "2020-05-01"
@@ -48,6 +49,7 @@ class Ask:
     place: str
     write: bool = False
     urgent: bool = False
+    reserve: float = 0.0  #: tokens to leave for others
 
 
 class AzureClient:
@@ -114,8 +116,15 @@ class AzureClient:
         return [_json(one) for one in found or ()]
 
     def delete_run_command(self, vm: VmId, name: str, *, urgent: bool = False) -> None:
-        """Ask for the removal of a run command; a missing one is no error."""
-        ask = Ask(doing=f"removing {name} from {vm.name}", kind=Kind.UPDATE, place=str(vm), write=True, urgent=urgent)
+        """Ask for the removal of a run command; a missing one is no error. Waits behind what is to be started."""
+        ask = Ask(
+            doing=f"removing {name} from {vm.name}",
+            kind=Kind.UPDATE,
+            place=str(vm),
+            write=True,
+            urgent=urgent,
+            reserve=START_RESERVE,
+        )
         operations = self._compute(vm.subscription).virtual_machine_run_commands
         self._once(ask, lambda o: operations.begin_delete(vm.group, vm.name, name, polling=False, **o), missing_ok=True)
 
@@ -237,7 +246,7 @@ class AzureClient:
         return None
 
     def _reserve(self, ask: Ask) -> None:
-        wait = self._buckets.take(ask.kind, ask.place, urgent=ask.urgent)
+        wait = self._buckets.take(ask.kind, ask.place, urgent=ask.urgent, reserve=ask.reserve)
         if wait > 0:
             raise Transient(f"Waiting, so that Azure does not refuse: {ask.doing}.", retry_after=wait)
 

@@ -65,7 +65,7 @@ RULES: Final = (
           says="The bot lacks a right on something that the command refers to.",
           hint="Run `runbook doctor` and give the bot's role the named action."),
     _rule(403, "RequestDisallowedByPolicy", "", becomes=Permanent, says="An Azure policy forbids the run command.",
-          hint="Set the tags that the policy asks for in AZURE_EXTRA_TAGS, or have the policy exempt run commands."),
+          hint="Set the tags that the policy asks for in AZURE_TAGS, or have the policy exempt run commands."),
     _rule(403, "", "", becomes=Permanent, says="Azure refused: the bot's identity has no right to do this.",
           hint="Give the bot's role the missing action; a new role takes some minutes to act."),
     _rule(404, "SubscriptionNotFound", "", becomes=Permanent, says="The subscription does not exist for the bot.",

@@ -71,7 +71,7 @@ def rights(grants: list[Json], actions: Iterable[str], scope: str) -> Check:
     if not missing:
         return _ok("rights", "every needed action is granted")
     remedy = f"Give the bot's role {', '.join(missing)} on {scope}."
-    return _warn("rights", f"missing: {', '.join(missing)}", remedy)
+    return _block("rights", f"the bot's role lacks {', '.join(missing)}", remedy)
 
 
 def locks(found: list[Json]) -> Check:

@@ -6,6 +6,7 @@ crash leaves a trace to follow. This is the only place that calls ``Connector.su
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from engine import events as ev
@@ -43,7 +44,8 @@ class Dispatcher:
             reason = "The stored plan is no longer the one that was hashed at the start; nothing was sent."
             return self._void(session, step, reason, fatal=True)
         if step.audience is None:
-            return False
+            reason = "The step asks for approval, but nobody is on record who may give it; nothing was sent."
+            return step.planned.requires_approval and self._void(session, step, reason, fatal=True)
         if not _approval_covers(session, step):
             return self._void(session, step, "No approval of exactly this plan and attempt is on record.", fatal=True)
         try:
@@ -125,7 +127,9 @@ class Dispatcher:
             return None
         claimed = after.step(step.number)
         assert claimed is not None
-        return after, claimed, command_for(after, claimed)
+        # What was checked is what is sent: the rows were read again for the claim, and may have been changed meanwhile.
+        checked = replace(after, plan=session.plan)
+        return checked, claimed, command_for(checked, replace(claimed, planned=step.planned))
 
     def _send(self, session: Session, step: Step, command: Command) -> None:
         self._parts.log(
@@ -135,7 +139,7 @@ class Dispatcher:
             attempt=command.attempt_id,
             target=command.target.id,
         )
-        connector = self._rows.connector(session)
+        connector = self._rows.connector(session.plan.target)
         try:
             handle = connector.submit(command)
         except (Transient, Permanent) as refusal:
@@ -203,7 +207,7 @@ def command_for(session: Session, step: Step) -> Command:
 def submitted(rows: Recorder, session: Session, command: Command, handle: Handle) -> None:
     """Record that the outside system has the command, and when to look at it first."""
     event = ev.Submitted(attempt_id=command.attempt_id, handle=dict(handle))
-    wait = rows.connector(session).describe().poll_seconds[0]
+    wait = rows.connector(session.plan.target).describe().poll_seconds[0]
 
     def record() -> None:
         with rows.uow() as uow:

@@ -128,6 +128,8 @@ def _running(session: Session, step: Step, attempt: Attempt, now: datetime) -> E
         AttemptStatus.ACCEPTED: f"was accepted for {where} and has not reported a start yet",
     }.get(attempt.status, f"is running on {where}")
     asked = " It was asked to stop, which is not confirmed yet." if attempt.cancel_requested else ""
+    if session.paused_by:
+        asked += f" {session.paused_by} paused the session: nothing follows by itself."
     return Explanation(
         sentence=f"Step {step.number} ({step.planned.name}) {state} since {_clock(since)}.{asked}",
         since=since,

@@ -34,6 +34,7 @@ from engine.ports import Catalog, Check, Connector, Level
 from engine.runbook import Document
 
 LOCAL = "local"  #: the selector, and the connector, of the bot's own host
+SWITCH_ON = "See the settings AZURE_SUBSCRIPTION_IDS and RUNBOOK_LOCAL."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,10 @@ class Preparation:
 
     def require_ready(self, target: Target, shell: Shell) -> tuple[Check, ...]:
         """Look at the machine; ``Precondition`` with the first obstacle and its remedy."""
-        checks = self._connectors[target.connector].preflight(target, shell)
+        connector = self._connectors.get(target.connector)
+        if connector is None:
+            raise Precondition(f"{target.name}: the connector {target.connector!r} is not switched on.", hint=SWITCH_ON)
+        checks = connector.preflight(target, shell)
         for check in checks:
             if check.level is Level.BLOCK:
                 raise Precondition(f"{target.name}: {check.evidence.rstrip('.')}.", hint=check.remedy)
@@ -165,7 +169,7 @@ class Preparation:
         if connector is None:
             raise NotFound(
                 f"Nothing here can reach {selector!r}.",
-                hint="Its connector is not switched on: see the settings AZURE_SUBSCRIPTION_IDS and RUNBOOK_LOCAL.",
+                hint=f"Its connector is not switched on. {SWITCH_ON}",
             )
         found = connector.resolve(selector)
         if not found:

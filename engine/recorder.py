@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from engine import events as ev
 from engine.apply import store
-from engine.errors import Conflict, Stale, TargetBusy
+from engine.errors import Conflict, Permanent, Stale, TargetBusy
 from engine.lifecycle import advance
-from engine.model import FINAL_SESSIONS, SYSTEM, TERMINAL_ATTEMPTS, Attempt, Session, Step
+from engine.model import FINAL_SESSIONS, SYSTEM, TERMINAL_ATTEMPTS, Attempt, Session, Step, Target
 from engine.ports import Clock, Connector, Directory, Ids, UnitOfWork, UnitOfWorkFactory
-from engine.preparation import Preparation
+from engine.preparation import SWITCH_ON, Preparation
 
 Facts = Mapping[str, object]
 T = TypeVar("T")
@@ -56,8 +56,12 @@ class Recorder:
     def now(self) -> datetime:
         return self.parts.clock.now()
 
-    def connector(self, session: Session) -> Connector:
-        return self.parts.connectors[session.plan.target.connector]
+    def connector(self, target: Target) -> Connector:
+        """Return the hands for a machine; ``Permanent`` when they were switched off since."""
+        connector = self.parts.connectors.get(target.connector)
+        if connector is None:
+            raise Permanent(f"The connector {target.connector!r} is not switched on.", hint=SWITCH_ON)
+        return connector
 
     def get(self, session_id: int) -> Session | None:
         with self.uow() as uow:

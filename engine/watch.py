@@ -48,7 +48,7 @@ class Watcher:
     def _look(self, session: Session, attempt: Attempt) -> Observation | None:
         """Ask the machine's connector; None when it has no answer this time."""
         try:
-            seen = self._rows.connector(session).observe(session.plan.target, [attempt.handle])
+            seen = self._rows.connector(session.plan.target).observe(session.plan.target, [attempt.handle])
         except (Transient, Indeterminate, Permanent) as trouble:
             self._parts.log("observe_failed", attempt=attempt.id, reason=str(trouble))
             return None
@@ -59,13 +59,19 @@ class Watcher:
         if attempt.hard_deadline and now >= attempt.hard_deadline:
             self._give_up(session, step, attempt)
             return
-        waits = self._rows.connector(session).describe().poll_seconds
-        self._rows.observe_again(attempt.id, now + timedelta(seconds=waits[min(looks, len(waits) - 1)]))
+        self._rows.observe_again(attempt.id, now + self._pause(session, looks))
+
+    def _pause(self, session: Session, looks: int) -> timedelta:
+        try:
+            waits = self._rows.connector(session.plan.target).describe().poll_seconds
+        except Permanent:
+            return self._parts.patience.throttled
+        return timedelta(seconds=waits[min(looks, len(waits) - 1)])
 
     def _give_up(self, session: Session, step: Step, attempt: Attempt) -> None:
         """The deadline has passed: ask the machine itself once, then say that nobody knows."""
         try:
-            found = self._rows.connector(session).probe(attempt.handle)
+            found = self._rows.connector(session.plan.target).probe(attempt.handle)
         except (Transient, Indeterminate, Permanent) as trouble:
             found = RawResult(status=AttemptStatus.UNKNOWN, exit_code=None, message=str(trouble))
         if found is None:
@@ -80,7 +86,7 @@ class Watcher:
         """A command that may have been sent: find it by its name, or prove that it never arrived."""
         command = command_for(session, step)
         try:
-            handle = self._rows.connector(session).reconcile(command)
+            handle = self._rows.connector(session.plan.target).reconcile(command)
         except (Transient, Indeterminate, Permanent) as trouble:
             self._doubt(session, step, attempt, looks, str(trouble))
             return
@@ -102,7 +108,7 @@ class Watcher:
 
     def _look_up_again(self, attempt: Attempt, looks: int) -> None:
         waits = self._parts.patience.lookups
-        wait = timedelta(seconds=waits[min(looks + 1, len(waits) - 1)])
+        wait = timedelta(seconds=waits[min(max(looks, 1), len(waits) - 1)])  # the sender counted one by asking for it
         self._rows.observe_again(attempt.id, self._rows.now() + wait)
 
     def _doubt(self, session: Session, step: Step, attempt: Attempt, looks: int, reason: str) -> None:
@@ -153,7 +159,7 @@ class Watcher:
             return
         session, step, attempt, _ = found
         try:
-            answer = self._rows.connector(session).cancel(attempt.handle).value
+            answer = self._rows.connector(session.plan.target).cancel(attempt.handle).value
         except (Transient, Indeterminate, Permanent) as trouble:
             answer = f"not confirmed: {trouble}"
         with self._uow() as uow:
@@ -178,7 +184,7 @@ class Watcher:
         again: float | None = None
         if attempt.handle:
             try:
-                again = self._parts.connectors[target.connector].cleanup(attempt.handle)
+                again = self._rows.connector(target).cleanup(attempt.handle)
             except (Transient, Indeterminate, Permanent) as trouble:
                 self._parts.log("cleanup_failed", attempt=attempt_id, reason=str(trouble))
                 again = getattr(trouble, "retry_after", None) or 300.0

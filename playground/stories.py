@@ -60,6 +60,7 @@ class Scene:
         self.check(answer.acked, f"{line!r} was not acknowledged: {answer.error}")
         if answer.text:
             self.log.whisper(name, answer.text)
+        self.check(answer.text.startswith("Preparing"), f"{line!r} was refused: {answer.text}")
         card = self.wait_for(
             lambda: next((m for m in self.stage.slack.channel(self.channel).messages() if m.ts not in before), None),
             "the session's card in the channel",
@@ -127,6 +128,14 @@ class Scene:
     def now(self, message: Message) -> Message:
         """The message as everybody sees it now."""
         return self.stage.slack.channel(self.channel).message(message.ts)
+
+    def offers(self, label: str) -> Message:
+        """Wait until a message of the thread offers this button."""
+        return self.wait_for(lambda: next((m for m in self.thread() if label in m.buttons()), None), f"[{label}]")
+
+    def closed(self, message: Message) -> Message:
+        """Wait until a message offers no button any more; return it as it is then."""
+        return self.wait_for(lambda: None if (m := self.now(message)).buttons() else m, "a message without buttons")
 
     @property
     def session(self) -> int:

@@ -40,7 +40,7 @@ class Transcript:
 
     def whisper(self, name: str, text: str) -> None:
         """Show what only one person sees."""
-        self._console.print(Text(f"   only visible to {name}: {text}", style="italic dim"))
+        self._console.print(Text(f"   only visible to {name}: {self._named(text)}", style="italic dim"))
 
     def catch_up(self, channel: str, ts: str) -> None:
         """Print what is new or changed in a thread."""
@@ -53,7 +53,13 @@ class Transcript:
 
     def _told(self, message: Message) -> str:
         files = "\n".join(f"[file] {file.name} ({file.length} bytes)" for file in message.files)
-        return "\n".join(part for part in (message.plain(), files) if part)
+        return self._named("\n".join(part for part in (message.plain(), files) if part))
+
+    def _named(self, text: str) -> str:
+        """Show people by name, as a Slack window does."""
+        for user in self._slack.world.users.values():
+            text = text.replace(f"@{user.id}", f"@{user.name}")
+        return text
 
     def _panel(self, message: Message, told: str, *, edited: bool) -> Panel:
         who = "Runbook Bot" if message.user == BOT_USER_ID else message.user

@@ -99,10 +99,11 @@ class AzureCloud:
         self._server.stop(self._shut_down)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _shut_down(self) -> None:
+    async def _shut_down(self) -> None:
         for vm in self.platform.estate.vms.values():
             if vm.guest is not None:
                 vm.guest.shutdown()
+                await vm.guest.sandbox.reap()
 
     def __enter__(self) -> Self:
         return self

@@ -55,6 +55,7 @@ class Sandbox:
         self.limits = limits
         self.uid = _dedicated_uid() if os.geteuid() == 0 else None
         self._started: set[int] = set()
+        self._children: list[asyncio.subprocess.Process] = []
 
     def create(self) -> None:
         for part in (self.folder, self.root, self.agent_home):
@@ -100,7 +101,18 @@ class Sandbox:
                 **self._identity(),
             )
         self._started.add(process.pid)
+        self._children = [child for child in self._children if child.returncode is None]
+        self._children.append(process)
         return process
+
+    async def reap(self) -> None:
+        """Kill what was started here and wait until the loop has seen the end of each."""
+        self.kill_all()
+        for child in self._children:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
 
     def _ulimits(self) -> str:
         limits = f"ulimit -c 0; ulimit -f {self.limits.file_kib}; ulimit -t {self.limits.cpu_seconds};"

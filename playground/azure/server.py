@@ -44,7 +44,7 @@ class Server:
         self._thread.start()
         self.await_(self._serve(port, identity_port)).result(_START_SECONDS)
 
-    def stop(self, last: Callable[[], None]) -> None:
+    def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """`last` runs on the loop before the tasks end, to shut the machines down."""
         self.await_(self._close(last)).result(_START_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -96,8 +96,8 @@ class Server:
         authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
         return context
 
-    async def _close(self, last: Callable[[], None]) -> None:
-        last()
+    async def _close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await last()
         for connection in list(self._connections):
             connection.abort()  # a kept-alive TLS client would be waited for
         for runner in self._runners:

@@ -9,11 +9,20 @@ from contextlib import contextmanager
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Front:
+    """What one server shows: the application of the test that runs now. Starting a server for each would be slow."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 @contextmanager
-def served(http: FastAPI) -> Iterator[httpx.Client]:
+def served(http: ASGIApp) -> Iterator[httpx.Client]:
     """Serve over a real socket and return a client for it."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(http, log_level="critical", lifespan="off", ws="none"))

@@ -155,6 +155,36 @@ def test_a_post_in_doubt_is_looked_up_before_it_is_sent_again(office: PostOffice
     assert office.row(session, Purpose.CARD).ts == ws.channel("ops").all()[0].ts
 
 
+def test_doubt_outlives_a_look_that_slack_did_not_allow(office: PostOffice, ws: SlackWorkspace) -> None:
+    office.session()
+    ws.faults.switch_on(FaultKind.DROP_AFTER_WORK, on=POST)
+    ws.faults.switch_on(FaultKind.RATE_LIMITED, on="conversations.history", seconds=5)
+
+    office.drain()
+
+    assert office.count("conversations.history") == 2
+    assert len(office.shown()) == 1
+
+
+def test_doubt_outlives_the_wait_for_a_turn(office: PostOffice, ws: SlackWorkspace) -> None:
+    others = [office.session() for _ in range(4)]
+    office.drain()
+    ws.clock.advance(10)
+    session = office.session()
+    ws.faults.switch_on(FaultKind.DROP_AFTER_WORK, on=POST)
+    office.deliver()
+    for other in others:
+        office.want(other, Purpose.GATE, 1, 1)
+    ws.clock.advance(3)
+
+    office.deliver()
+    waiting = office.row(session, Purpose.CARD).state
+    office.drain()
+
+    assert waiting == "unknown"
+    assert office.shown().count(keys(session, (Purpose.CARD, 0, 0))[0]) == 1
+
+
 def test_a_worker_that_died_between_post_and_record_leaves_one_message(office: PostOffice, ws: SlackWorkspace) -> None:
     session = office.session()
     with office.units() as uow:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -137,11 +138,12 @@ class Works:
     def start(self, name: str = "alice", *, channel: str = "", ticket: str = "") -> Session:
         """Start a session as somebody; it waits for the approval of its first step."""
         place = Place(team=TEAM, channel=channel) if channel else None
-        return self.service.start(
-            StartRequest(
-                key=self.ids.token(), runbook="restart-web", actor=actor(name), vm=LOCAL, ticket=ticket, place=place
-            )
-        )
+        return self.service.start(self.request(actor=actor(name), ticket=ticket, place=place))
+
+    def request(self, **changes: Any) -> StartRequest:
+        """Return what Alice would ask for."""
+        asked: dict[str, Any] = {"key": self.ids.token(), "runbook": "restart-web", "actor": actor("alice"), "vm": LOCAL}
+        return StartRequest(**asked | changes)
 
     def vote(
         self, session: Session, step: int = 1, *, name: str = "bob", verdict: Verdict = Verdict.APPROVE

@@ -239,10 +239,10 @@ def test_the_places_for_run_commands_are_counted(used: int, level: Level) -> Non
         ([{"actions": ["Microsoft.Compute/virtualMachines/*"], "notActions": []}], Level.OK),
         ([{"actions": ["microsoft.compute/VIRTUALMACHINES/*"]}], Level.OK),
         ([{"actions": ["*/read"]}, {"actions": ["*/runCommands/write", "*/runCommands/delete"]}], Level.OK),
-        ([{"actions": ["*/read"], "notActions": []}], Level.WARN),
-        ([{"actions": ["*"], "notActions": ["Microsoft.Compute/virtualMachines/runCommands/*"]}], Level.WARN),
-        ([{"actions": ["Microsoft.Compute/virtualMachinesX/*"]}], Level.WARN),
-        ([], Level.WARN),
+        ([{"actions": ["*/read"], "notActions": []}], Level.BLOCK),
+        ([{"actions": ["*"], "notActions": ["Microsoft.Compute/virtualMachines/runCommands/*"]}], Level.BLOCK),
+        ([{"actions": ["Microsoft.Compute/virtualMachinesX/*"]}], Level.BLOCK),
+        ([], Level.BLOCK),
     ],
 )
 def test_granted_patterns_are_matched_as_azure_does(grants: list[dict[str, Any]], level: Level) -> None:

@@ -214,7 +214,7 @@ def test_a_full_machine_is_refused_for_now_and_our_expired_leftovers_are_removed
         azure.submit(a_command(target=target))
 
     machine = cloud.vm("rg-prod/web-01")
-    cloud.wait_for(lambda: not machine.run_commands())
+    cloud.wait_for(lambda: len(machine.run_commands()) < 25)
     assert azure.submit(a_command(target=target))
 
 
@@ -230,7 +230,7 @@ def test_without_a_token_nothing_is_sent(cloud: AzureCloud, status: int) -> None
     assert writes(cloud) == []
 
 
-def test_an_expired_token_is_renewed_without_sending_twice(
+def test_a_token_that_azure_takes_back_early_is_reported_and_nothing_is_sent(
     cloud: AzureCloud, azure: AzureConnector, target: Target
 ) -> None:
     cloud.expire_tokens()

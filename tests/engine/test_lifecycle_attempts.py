@@ -194,7 +194,7 @@ def test_finding_of_a_slow_worker_does_not_touch_a_running_step(late: ev.Event) 
     story.refuses(late, "Step 1 is running")
 
 
-def test_unknown_outcome_holds_the_machine_and_waits_for_a_person() -> None:
+def test_unknown_outcome_holds_the_machine_and_its_evidence_and_waits_for_a_person() -> None:
     story = Story(a_step(retries=3, on_failure=OnFailure.CONTINUE), a_free_step()).approves()
 
     story.runs(A.UNKNOWN, message="No answer.")
@@ -203,6 +203,7 @@ def test_unknown_outcome_holds_the_machine_and_waits_for_a_person() -> None:
     assert story.statuses == [S.UNKNOWN, S.PENDING]
     assert story.step(1).finished_at == NOW
     assert story.told(FreeTarget) == []
+    assert story.told(CleanUpAttempt) == []
     assert Show(purpose=Purpose.ATTENTION, step_number=1, ordinal=1) in story.effects
 
 
@@ -228,7 +229,8 @@ def test_person_with_evidence_settles_an_unknown_outcome_and_frees_the_machine(
 
     assert (story.statuses, story.session.status) == ([status], session)
     assert story.step(1).reason == f"Bob chose {choice.value}: I looked."
-    assert FreeTarget(target_id=WEB.id) in story.effects
+    assert story.told(CleanUpAttempt) == [CleanUpAttempt(attempt_id="attempt-1-1")]
+    assert story.told(FreeTarget) == [FreeTarget(target_id=WEB.id)]
 
 
 def test_cancel_reaches_the_machine_when_a_command_is_on_it() -> None:

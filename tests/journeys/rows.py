@@ -7,16 +7,18 @@ an hour in a test. It must never wake the bot or decide anything.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Connection, select, text, update
 from sqlalchemy.engine import RowMapping
 
 from engine.model import Session
 from playground.stage import Stage
+from storage.connecting import connect_to_migrate
 from storage.database import open_database
 from storage.tables import AttemptRow, GateRow
 from tests.storage.builders import NoQueue
@@ -73,26 +75,38 @@ class Rows:
         )
 
     def _change(self, change: Callable[[RowMapping], Mapping[str, Any]], gate_id: str) -> None:
-        database = open_database(self.stage.database_url)
-        try:
-            with database.engine.begin() as connection:
-                mine = GateRow.id == gate_id
-                row = connection.execute(select(*GateRow.__table__.columns).where(mine)).mappings().one()
-                connection.execute(update(GateRow).where(mine).values(**change(row)))
-        finally:
-            database.close()
+        with self._writing() as connection:
+            mine = GateRow.id == gate_id
+            row = connection.execute(select(*GateRow.__table__.columns).where(mine)).mappings().one()
+            connection.execute(update(GateRow).where(mine).values(**change(row)))
 
     def end_lease(self, session: int) -> None:
         """Let the time run out in which PostgreSQL's other processes leave a dead sender's attempt alone."""
-        database = open_database(self.stage.database_url)
+        with self._writing() as connection:
+            mine = AttemptRow.session_id == session
+            (row,) = connection.execute(select(AttemptRow.id, AttemptRow.created_at).where(mine)).mappings()
+            earlier = row["created_at"] - timedelta(minutes=2)
+            connection.execute(update(AttemptRow).where(mine).values(created_at=earlier))
+
+    def number_from(self, number: int) -> None:
+        """Let the next session have this number, as if those before it had been."""
+        with self._writing() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.execute(text("DELETE FROM sqlite_sequence WHERE name = 'execution_sessions'"))
+                connection.execute(text(f"INSERT INTO sqlite_sequence VALUES ('execution_sessions', {number - 1})"))
+            else:
+                table = "pg_get_serial_sequence('execution_sessions', 'id')"
+                connection.execute(text(f"SELECT setval({table}, {number - 1})"))
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Write with more patience than the bot has: on a busy machine it may be in the middle of something."""
+        engine = connect_to_migrate(self.stage.database_url)
         try:
-            with database.engine.begin() as connection:
-                mine = AttemptRow.session_id == session
-                (row,) = connection.execute(select(AttemptRow.id, AttemptRow.created_at).where(mine)).mappings()
-                earlier = row["created_at"] - timedelta(minutes=2)
-                connection.execute(update(AttemptRow).where(mine).values(created_at=earlier))
+            with engine.begin() as connection:
+                yield connection
         finally:
-            database.close()
+            engine.dispose()
 
     def attempts(self, number: int) -> list[RowMapping]:
         return self.all("SELECT * FROM attempts WHERE session_id = :n ORDER BY step_number, number", n=number)

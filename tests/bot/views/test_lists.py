@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot import parsing
+from bot import grammar
 from bot.blockkit import validate_message, validate_view
 from bot.views import lists, notices
 from bot.views import text as words
@@ -67,9 +67,9 @@ def a_summary(number: int = 12, **changes: object) -> Summary:
 
 
 def test_help_names_every_verb_that_the_grammar_knows() -> None:
-    rendered = valid(lists.help_text(parsing.USAGES))
+    rendered = valid(lists.help_text(grammar.USAGES))
 
-    for usage in parsing.USAGES.values():
+    for usage in grammar.USAGES.values():
         assert f"/runbook {usage.pattern}" in literal(rendered.blocks)
         assert words.escape(usage.pattern) in rendered.text
 
