@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -43,8 +43,15 @@ cli_operate.register(app)
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - typer's callback
     if value:
-        typer.echo(f"runbook-bot {version('runbook-bot')}")
+        typer.echo(f"runbook-bot {_installed_version()}")
         raise typer.Exit
+
+
+def _installed_version() -> str:
+    try:
+        return version("runbook-bot")
+    except PackageNotFoundError:
+        return "from a source tree, not installed"
 
 
 @app.callback()

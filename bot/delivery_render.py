@@ -5,7 +5,7 @@ A message is a view of the present, so an old row never shows an old state. Noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from bot.views.home import HomePage, home
 from bot.views.result import OutputFile
 from engine.effects import Purpose
 from engine.explain import explain
-from engine.model import FINAL_SESSIONS, Gate, Person, Session, Step
+from engine.model import FINAL_SESSIONS, Gate, Output, Person, Session, Step, StepStatus
 from engine.ports import Clock, Message, UnitOfWork
 
 HOME_WAITING = 200  #: waiting sessions that are looked through for one person
@@ -94,14 +94,11 @@ class Renderer:
 
     def _output(self, uow: UnitOfWork, message: Message, session: Session, thread: str) -> Parcel | None:
         step = session.step(message.step_number)
-        if step is None or step.attempt is None or step.attempt.number != message.ordinal:
+        found = _as_it_ended(uow, message, session, step) if step else None
+        if found is None or not results.is_long(found[1]):
             return None
-        output = uow.sessions.output(session.id, step.number)
-        if not results.is_long(output):
-            return None
-        refused = results.file_refused(session, step, output, why="Slack did not take the file")
-        file = results.output_file(session, step, output)
-        return Parcel(message=message, file=file, instead=refused, thread_ts=thread)
+        refused = results.file_refused(session, *found, why="Slack did not take the file")
+        return Parcel(message=message, file=results.output_file(session, *found), instead=refused, thread_ts=thread)
 
     def _home(self, uow: UnitOfWork, message: Message) -> dict[str, Any]:
         person = person_of(message)
@@ -123,6 +120,24 @@ def person_of(message: Message) -> Person:
 
 
 def _result(uow: UnitOfWork, message: Message, session: Session, step: Step) -> parts.Rendered:
-    if step.attempt and step.attempt.number != message.ordinal:
-        return results.retried(session, step, message.ordinal)
-    return results.result(session, step, uow.sessions.output(session.id, step.number))
+    found = _as_it_ended(uow, message, session, step)
+    return results.result(session, *found) if found else results.retried(session, step, message.ordinal)
+
+
+def _as_it_ended(uow: UnitOfWork, message: Message, session: Session, step: Step) -> tuple[Step, Output] | None:
+    """Return the step as the message's attempt left it, also when a later attempt has followed."""
+    if step.attempt is None or step.attempt.number == message.ordinal:
+        return step, uow.sessions.output(session.id, step.number)
+    earlier = uow.sessions.earlier(session.id, step.number, message.ordinal)
+    if earlier is None:
+        return None
+    ended = replace(
+        step,
+        status=StepStatus.QUEUED,
+        attempt=earlier.attempt,
+        exit_code=earlier.exit_code,
+        duration_seconds=earlier.duration_seconds,
+        reason=earlier.reason,
+        captured=earlier.captured,
+    )
+    return ended, earlier.output

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from engine.errors import Bug, Conflict
 from engine.events import Choice
-from engine.model import AttemptStatus, OnFailure, Phase, Session, SessionStatus, Step, StepStatus
+from engine.model import FINAL_SESSIONS, AttemptStatus, OnFailure, Phase, Session, SessionStatus, Step, StepStatus
 
 
 class Move(StrEnum):
@@ -127,8 +127,8 @@ def asks_for_choice(session: Session, step: Step) -> bool:
 
 
 def choices_for(session: Session, step: Step) -> tuple[Choice, ...]:
-    """Return what a person may choose for this step now."""
-    if not asks_for_choice(session, step):
+    """Return what a person may choose for this step now; nothing once the session is over."""
+    if session.status in FINAL_SESSIONS or not asks_for_choice(session, step):
         return ()
     if step.status is S.UNKNOWN:
         return (Choice.SUCCEEDED, Choice.FAILED)

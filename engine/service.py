@@ -8,6 +8,7 @@ beyond recording it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from engine import events as ev
 from engine.apply import store
 from engine.ballots import Ballot, Seen, gate_meant, person_of, require_control
 from engine.effects import Purpose
-from engine.errors import Conflict, Expired, InvalidInput, NotAllowed, NotFound, Unverifiable
+from engine.errors import Conflict, InvalidInput, NotAllowed, NotFound, Refused, Unverifiable
 from engine.explain import Explanation, explain
 from engine.lifecycle import advance
 from engine.model import (
@@ -114,7 +115,11 @@ class Service:
 
     def decide(self, ballot: Ballot) -> Session:
         """Count one person's vote on one open gate, or say why it does not count."""
-        person = self._require_member(ballot.actor)
+        try:
+            person = self._require_member(ballot.actor)
+        except NotAllowed as refusal:
+            self._record_stranger(ballot, refusal)
+            raise
         return look_again(lambda: self._count(ballot, person))
 
     def _count(self, ballot: Ballot, person: Person) -> Session:
@@ -127,13 +132,14 @@ class Service:
             session = self._session_of(uow, ballot)
             if not first:
                 return session
-            gate = gate_meant(session, ballot)
             decision = Decision(verdict=ballot.verdict, actor=ballot.actor, at=now, reason=ballot.reason.strip())
+            gate: Gate | None = None
             try:
+                gate = gate_meant(session, ballot)
                 self._check_seen(uow, session, gate, ballot.seen)
                 judge(session, gate, decision, now)
-            except (Conflict, Expired, InvalidInput, NotAllowed) as refusal:
-                self._record_refusal(uow, session, gate, ballot, refusal)
+            except Refused as refusal:
+                self._record_refusal(uow, session, ballot, refusal, gate)
                 raise
             transition = advance(session, ev.Voted(gate_id=gate.id, decision=decision), now)
             store(
@@ -275,25 +281,25 @@ class Service:
                 hint="Use the one in the thread.",
             )
 
+    def _record_stranger(self, ballot: Ballot, refusal: NotAllowed) -> None:
+        with self._uow() as uow, suppress(NotFound):
+            self._record_refusal(uow, self._session_of(uow, ballot), ballot, refusal)
+
     def _record_refusal(
-        self,
-        uow: UnitOfWork,
-        session: Session,
-        gate: Gate,
-        ballot: Ballot,
-        refusal: Conflict | Expired | InvalidInput | NotAllowed,
+        self, uow: UnitOfWork, session: Session, ballot: Ballot, refusal: Refused, gate: Gate | None = None
     ) -> None:
         """Keep the refused attempt as evidence, and have the clicked message repaired."""
         uow.audit.append(
             "decision_refused",
             at=self._now(),
             session_id=session.id,
-            step_number=gate.step_number,
+            step_number=gate.step_number if gate else ballot.step_number,
             actor=str(ballot.actor),
             source=ballot.actor.source.value,
-            data={"code": refusal.code, "verdict": ballot.verdict.value, "gate": gate.id},
+            data={"code": refusal.code, "verdict": ballot.verdict.value, "gate": gate.id if gate else ballot.gate_id},
         )
-        uow.outbox.show(session, Purpose.GATE, step_number=gate.step_number, ordinal=gate.serial)
+        if gate:
+            uow.outbox.show(session, Purpose.GATE, step_number=gate.step_number, ordinal=gate.serial)
         uow.commit()
 
     def _control(
@@ -335,15 +341,7 @@ class Service:
             if isinstance(event, ev.Reminded) and gate.reminded:
                 return
             transition = advance(session, event, self._now())
-            store(
-                uow,
-                session,
-                transition,
-                actor=SYSTEM,
-                kind=kind,
-                now=self._now(),
-                step_number=gate.step_number,
-            )
+            store(uow, session, transition, actor=SYSTEM, kind=kind, now=self._now(), step_number=gate.step_number)
             uow.commit()
 
 

@@ -61,10 +61,14 @@ class Scene:
         if answer.text:
             self.log.whisper(name, answer.text)
         self.check(answer.text.startswith("Preparing"), f"{line!r} was refused: {answer.text}")
-        card = self.wait_for(
-            lambda: next((m for m in self.stage.slack.channel(self.channel).messages() if m.ts not in before), None),
-            "the session's card in the channel",
-        )
+        known = len(self.person(name).ephemerals(self.channel))
+
+        def began() -> Message | None:
+            later = self.person(name).ephemerals(self.channel)[known:]
+            self.check(not later, f"{line!r} was refused: {later[0].text if later else ''}")
+            return next((m for m in self.stage.slack.channel(self.channel).messages() if m.ts not in before), None)
+
+        card = self.wait_for(began, "the session's card in the channel")
         self.root_ts = card.ts
         return card
 

@@ -16,6 +16,7 @@ from engine.model import (
     Decision,
     Expect,
     Gate,
+    Output,
     Person,
     Place,
     Plan,
@@ -25,8 +26,8 @@ from engine.model import (
     StepKind,
     Target,
 )
-from engine.ports import Summary
-from storage.tables import AttemptRow, DecisionRow, GateRow, SessionRow, StepRow
+from engine.ports import EarlierResult, Summary
+from storage.tables import AttemptRow, DecisionRow, EarlierResultRow, GateRow, SessionRow, StepRow
 
 
 def session_from(row: SessionRow, steps: Sequence[Step]) -> Session:
@@ -162,6 +163,23 @@ def attempt_from(row: AttemptRow) -> Attempt:
         not_after=row.not_after,
         hard_deadline=row.hard_deadline,
         cancel_requested=row.cancel_requested,
+    )
+
+
+def earlier_from(row: AttemptRow, result: EarlierResultRow) -> EarlierResult:
+    return EarlierResult(
+        attempt=attempt_from(row),
+        output=Output(
+            stdout=result.output,
+            stderr=result.error,
+            stdout_bytes=result.output_bytes,
+            stderr_bytes=result.error_bytes,
+            truncated=result.truncated,
+        ),
+        exit_code=result.exit_code,
+        duration_seconds=result.duration_seconds,
+        reason=result.reason,
+        captured=tuple(result.captured.items()),
     )
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, literal, select, update
 
 from engine.errors import Bug, Conflict, Stale, TargetBusy
 from engine.model import Attempt, Gate, Output, Session, Step, StepStatus
+from engine.ports import EarlierResult
 from storage.listings import Listings
 from storage.mapping import (
     Values,
@@ -25,7 +26,8 @@ from storage.mapping import (
     step_plan,
     step_state,
 )
-from storage.tables import HOLDS_TARGET, AttemptRow, DecisionRow, GateRow, SessionRow, StepRow
+from storage.restoring import earlier_from
+from storage.tables import HOLDS_TARGET, AttemptRow, DecisionRow, EarlierResultRow, GateRow, SessionRow, StepRow
 
 _MAY_RUN = frozenset({StepStatus.APPROVED, StepStatus.QUEUED})
 
@@ -56,6 +58,7 @@ class SqlSessions(Listings):
         before = {step.number: step for step in was.steps}
         pairs = [(before[step.number], step) for step in session.steps if step != before[step.number]]
         for old, step in pairs:
+            self._keep_result(session, old, step)
             self._save_step(session, old, step)
             self._save_gate(session, old, step)
             self._save_attempt(session, old, step)
@@ -72,6 +75,15 @@ class SqlSessions(Listings):
         return Output(
             stdout=stdout, stderr=stderr, stdout_bytes=stdout_bytes, stderr_bytes=stderr_bytes, truncated=truncated
         )
+
+    def earlier(self, session_id: int, step_number: int, number: int) -> EarlierResult | None:
+        where = AttemptRow.session_id == session_id, AttemptRow.step_number == step_number, AttemptRow.number == number
+        found = self._tx.db.execute(
+            select(AttemptRow, EarlierResultRow)
+            .join(EarlierResultRow, EarlierResultRow.attempt_id == AttemptRow.id)
+            .where(*where)
+        ).one_or_none()
+        return None if found is None else earlier_from(*found)
 
     def store_output(self, session_id: int, step_number: int, output: Output) -> None:
         self._tx.write(
@@ -110,6 +122,17 @@ class SqlSessions(Listings):
         if values:
             where = StepRow.session_id == session.id, StepRow.step_number == step.number
             self._tx.write(update(StepRow).where(*where).values(values))
+
+    def _keep_result(self, session: Session, old: Step, step: Step) -> None:
+        """A new attempt takes the place of the old one in the step's row; what the old one brought is put aside."""
+        attempt = old.attempt
+        if attempt is None or step.attempt is None or step.attempt.id == attempt.id:
+            return
+        columns = [column.name for column in EarlierResultRow.__table__.columns if column.name != "attempt_id"]
+        kept = select(literal(attempt.id), *(getattr(StepRow, name) for name in columns)).where(
+            StepRow.session_id == session.id, StepRow.step_number == step.number
+        )
+        self._tx.write(insert(EarlierResultRow).from_select(["attempt_id", *columns], kept))
 
     def _save_gate(self, session: Session, old: Step | None, step: Step) -> None:
         gate, before = step.gate, old.gate if old else None

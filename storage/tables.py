@@ -251,3 +251,21 @@ class AttemptRow(Base):
         partial("ix_attempts_check", "next_check_at", where=_LIVE),
         partial("ix_attempts_clean", "clean_due_at", where=f"cleaned_at IS NULL AND NOT ({_LIVE})"),
     )
+
+
+class EarlierResultRow(Base):
+    """How an attempt ended that another one followed. The newest attempt's result stands in its step."""
+
+    __tablename__ = "earlier_results"
+
+    attempt_id: Mapped[Key] = mapped_column(ForeignKey(AttemptRow.id))
+    exit_code: Mapped[int | None]
+    output: Mapped[str]
+    error: Mapped[str]
+    output_bytes: Mapped[Bytes]
+    error_bytes: Mapped[Bytes]
+    truncated: Mapped[bool]
+    duration_seconds: Mapped[float | None]
+    reason: Mapped[str]
+    captured: Mapped[Json]
+    finished_at: Mapped[datetime | None]

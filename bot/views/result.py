@@ -73,7 +73,7 @@ def is_long(output: Output) -> bool:
 
 def output_file(session: Session, step: Step, output: Output) -> OutputFile:
     """Return the whole stored output as a file."""
-    name = f"session-{session.id}-step-{step.number}-attempt-{step.attempts}.txt"
+    name = f"session-{session.id}-step-{step.number}-attempt-{step.attempt.number if step.attempt else 0}.txt"
     title = f"Output of step {step.number} of session {session.id}"
     streams = [("standard output", output.stdout), ("standard error", output.stderr)]
     both = all(stream for _, stream in streams)

@@ -14,6 +14,18 @@ from engine.model import Attempt, Output, Person, Place, Session, SessionStatus,
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlierResult:
+    """How an attempt ended that another one followed."""
+
+    attempt: Attempt
+    output: Output
+    exit_code: int | None
+    duration_seconds: float | None
+    reason: str
+    captured: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """One line about a session."""
 
@@ -99,6 +111,9 @@ class Sessions(Protocol):
 
     def output(self, session_id: int, step_number: int) -> Output:
         """Return the stored output of the newest attempt of a step."""
+
+    def earlier(self, session_id: int, step_number: int, number: int) -> EarlierResult | None:
+        """Return how an attempt ended that another one followed; None while it is the newest."""
 
     def store_output(self, session_id: int, step_number: int, output: Output) -> None:
         """Keep the output of a step's newest attempt."""

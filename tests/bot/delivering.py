@@ -134,6 +134,16 @@ class PostOffice:
             uow.commit()
         return after
 
+    def tries_again(self, session: Session) -> Session:
+        """Let another attempt of the first step be running."""
+        attempt = Attempt(id=f"attempt{next(_numbers)}", number=2, status=AttemptStatus.RUNNING)
+        step = replace(session.steps[0], status=StepStatus.RUNNING, attempt=attempt, attempts=2, exit_code=None)
+        after = replace(session, steps=(step, *session.steps[1:]), version=session.version + 1)
+        with self.units() as uow:
+            uow.sessions.save(after, was=session)
+            uow.commit()
+        return after
+
     # ------------------------------------------------------------ delivering
 
     def deliver(self) -> None:

@@ -403,6 +403,17 @@ def test_a_long_output_comes_as_a_file_behind_its_result(office: PostOffice, roo
     assert "follows as a file" in ws.channel("ops").all()[1].plain()
 
 
+def test_the_result_of_an_attempt_arrives_even_when_the_next_one_has_begun(
+    office: PostOffice, rooted, ws: SlackWorkspace
+) -> None:
+    first = office.ended_with(rooted, Output(stdout="the first try said this\n", stdout_bytes=24))
+    office.tries_again(first)
+
+    office.drain()
+
+    assert "the first try said this" in ws.channel("ops").all()[1].plain()
+
+
 def test_a_short_output_needs_no_file(office: PostOffice, rooted, ws: SlackWorkspace) -> None:
     office.ended_with(rooted, Output(stdout="ok\n", stdout_bytes=3))
 

@@ -251,6 +251,22 @@ def test_output_is_kept_and_does_not_burden_the_session(units):
         assert uow.sessions.output(session.id, 2) == Output()
 
 
+def test_the_result_of_an_attempt_is_still_there_when_another_one_has_followed(units):
+    session = running(units, a_draft(a_plan(planned(1, retries=1, requires_approval=False))))
+    with units() as uow:
+        uow.sessions.store_output(session.id, 1, Output(stdout="first try", stdout_bytes=9))
+        uow.commit()
+    queued = happened(units, session, ended(session, AttemptStatus.FAILED))
+
+    second = happened(units, queued, claim(queued, attempt_id="b" * 26), now=NOW + timedelta(minutes=1))
+
+    with units() as uow:
+        earlier = uow.sessions.earlier(session.id, 1, 1)
+        assert earlier is not None
+        assert (earlier.attempt.number, earlier.output.stdout) == (1, "first try")
+        assert uow.sessions.earlier(session.id, 1, second.steps[0].attempts) is None
+
+
 def test_output_that_no_database_can_keep_is_kept_with_replacement_marks(units):
     session = running(units)
 

@@ -86,7 +86,7 @@ class Notebook:
     def after_commit(self, tx: object) -> None:
         self.noted += self._open.pop(tx, [])
 
-    def run(self, handlers: object, stop: Any) -> None:
+    def run(self, _handlers: object, stop: Any) -> None:
         stop.wait()
 
 
@@ -272,4 +272,3 @@ class Crew:
 def api_actor(person: Person) -> Actor:
     """The same person with a bearer token."""
     return Actor(person=person, source=Source.API, name=person.user)
-

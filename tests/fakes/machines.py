@@ -1,7 +1,7 @@
 """Machines in memory behind one connector: power states, and faults on demand, each at a chosen call.
 
 It keeps the promises of ``engine.ports.Connector``; ``tests/contract/test_scripted_machines.py`` holds it to those
-that need no real shell. Of a script it understands ``echo TEXT`` and ``exit N``, one a line or after a semicolon; the rest does nothing.
+that need no real shell. Of a script it understands ``echo TEXT`` and ``exit N``; the rest does nothing.
 It must never run anything, and it never forgives: an attempt that arrives twice is an error of the caller.
 """
 
@@ -66,6 +66,7 @@ class Machines:
         self.submitted: list[Command] = []  #: every call of ``submit``, whatever came of it
         self.looked_up: list[Command] = []
         self.runs: dict[str, Run] = {}  #: by attempt
+        self.polls: tuple[float, ...] = POLLS
         self.holding = False  #: whether commands run until ``release``
         self.stoppable = True
         self.leftovers = 0  #: how many clean-ups it takes until nothing is left
@@ -105,7 +106,7 @@ class Machines:
             label="machines in memory",
             cancel="confirmed",
             shells=(Shell.BASH,),
-            poll_seconds=POLLS,
+            poll_seconds=self.polls,
             max_timeout_seconds=5400,
         )
 

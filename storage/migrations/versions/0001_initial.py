@@ -26,6 +26,7 @@ def upgrade() -> None:
     _gates()
     _decisions()
     _attempts()
+    _earlier_results()
     _inbox()
     _outbox()
     _audit_events()
@@ -315,6 +316,25 @@ def _attempts() -> None:
     partial("ix_attempts_check", "attempts", ["next_check_at"], where=LIVE)
     partial("ix_attempts_clean", "attempts", ["clean_due_at"], where=f"cleaned_at IS NULL AND NOT ({LIVE})")
     partial("uq_attempts_holder", "attempts", ["target_id"], unique=True, where="holds_target")
+
+
+def _earlier_results() -> None:
+    op.create_table(
+        "earlier_results",
+        sa.Column("attempt_id", sa.Text(), nullable=False),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("output", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("output_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("error_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("truncated", sa.Boolean(), nullable=False),
+        sa.Column("duration_seconds", sa.Double(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("captured", JSON, nullable=False),
+        sa.Column("finished_at", MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name=op.f("fk_earlier_results_attempt_id_attempts")),
+        sa.PrimaryKeyConstraint("attempt_id", name=op.f("pk_earlier_results")),
+    )
 
 
 def _inbox() -> None:
