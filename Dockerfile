@@ -40,7 +40,8 @@ ENV PATH=/opt/runbook/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DATABASE_URL=sqlite:////data/runbook.db \
     RUNBOOK_DIR=/etc/runbook/runbooks \
-    RUNBOOK_POLICY=/etc/runbook/policy.yaml
+    RUNBOOK_POLICY=/etc/runbook/policy.yaml \
+    RUNBOOK_HTTP_PORT=8000
 USER 10001:10001
 WORKDIR /data
 VOLUME ["/data"]

@@ -76,7 +76,7 @@ def pending() -> None:
 def history(
     ticket: Annotated[str, typer.Option(help="Only sessions of this ticket.")] = "",
     status: Annotated[SessionStatus | None, typer.Option(help="Only sessions in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    limit: Annotated[int, typer.Option(help="At most so many sessions.", min=1, max=100)] = 20,
     before: Annotated[int | None, typer.Option(help="Only sessions older than this one.")] = None,
 ) -> None:
     """List sessions, newest first."""

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import structlog
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
-from slack_sdk.errors import SlackClientError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
-from engine.errors import DeliveryError
+from engine.errors import DeliveryError, Misconfigured
 from engine.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 CONNECTIONS = 2
 PING_SECONDS = 3  #: the SDK needs several intervals to notice a dead peer: a minute with its default of 10
 DISPATCHERS = 10  #: threads per connection, each parked until its request is answered
+_WRONG_TOKEN = frozenset(
+    {"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked", "token_expired"}
+)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -66,6 +69,7 @@ class SocketMode:
             try:
                 handler.connect()  # type: ignore[no-untyped-call]
             except (SlackClientError, OSError) as error:
+                _refuse_wrong_token(error)
                 raise DeliveryError(
                     "Slack did not open a Socket Mode connection.", hint="It is tried again."
                 ) from error
@@ -117,6 +121,16 @@ class SocketMode:
             strangers = self._strangers
         if strangers:
             log.error("slack_strange_connections", reported=reported, ours=self._allowed, cure="rotate SLACK_APP_TOKEN")
+
+
+def _refuse_wrong_token(error: Exception) -> None:
+    """A token that Slack knows nothing of, or that lacks its scope, does not get better by trying again."""
+    code = str(error.response.get("error", "")) if isinstance(error, SlackApiError) else ""
+    if code in _WRONG_TOKEN:
+        raise Misconfigured(
+            f"Slack does not accept SLACK_APP_TOKEN ({code}).",
+            hint="api.slack.com/apps > your app > Basic Information > App-Level Tokens: one with connections:write.",
+        ) from None
 
 
 def _hang_up(handler: SocketModeHandler) -> None:

@@ -15,10 +15,13 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
+
+from aiohttp import web
 
 from playground.azure import AzureCloud
 from playground.slack.server import SlackWorkspace
@@ -113,11 +116,12 @@ class Setting:
 class Stage:
     """Everything started and connected. Use it in a `with` block."""
 
-    def __init__(self, setting: Setting | None = None) -> None:
+    def __init__(self, setting: Setting | None = None, *, routes: Sequence[web.RouteDef] = ()) -> None:
+        """`routes` adds pages to the simulated Slack's port."""
         self.setting = setting or Setting()
         self._folder = tempfile.TemporaryDirectory(prefix="runbook-playground-")
         self.folder = Path(self._folder.name)
-        self.slack = SlackWorkspace.start(port=self.setting.port)
+        self.slack = SlackWorkspace.start(port=self.setting.port, routes=routes)
         self.cloud = AzureCloud.start(speed=self.setting.speed)
         self.http_port = free_port()
         self.bot = BotProcess(self.folder, self._environment())

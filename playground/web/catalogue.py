@@ -5,8 +5,8 @@ Only words and recipes: what is on now is known by the workspace and by the clou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from playground.azure.faults import Fault
 from playground.slack.faults import FaultKind
@@ -80,16 +80,83 @@ SLACK_FAULTS: Mapping[FaultKind, SlackFault] = {
 
 @dataclass(frozen=True, kw_only=True)
 class AzureFault:
-    """`make` builds the fault from how often it strikes and for how many seconds."""
+    """`template` is copied and armed; `seconds` says what the number means, empty when it means nothing."""
 
     title: str
     about: str
-    make: Callable[[int, float], Fault]
+    template: Fault
     seconds: str = ""
 
+    def armed(self, times: int, seconds: float) -> Fault:
+        """A fault that strikes so often."""
+        if self.template.kind == "answer" and self.seconds:
+            return replace(self.template, times=times, retry_after=int(seconds))
+        return replace(self.template, times=times, seconds=seconds if self.seconds else 0.0)
 
-def _put(kind: str, *, after_work: bool = False) -> Callable[[int, float], Fault]:
-    def make(times: int, seconds: float) -> Fault:
-        return Fault.of(kind, times, seconds, after_work)
 
-    return make
+AZURE_FAULTS: Mapping[str, AzureFault] = {
+    "lost_answer": AzureFault(
+        title="Accepted, answer lost",
+        about="Azure starts the command, the connection breaks before the answer. It must not run twice.",
+        template=Fault(kind="reset", method="PUT", path_contains=RUN_COMMANDS, after_work=True),
+    ),
+    "reset": AzureFault(
+        title="Connection reset",
+        about="The connection breaks before Azure did anything.",
+        template=Fault(kind="reset", method="PUT", path_contains=RUN_COMMANDS),
+    ),
+    "invisible": AzureFault(
+        title="Accepted, not yet visible",
+        about="The command runs, but reads say 404 for a while. The bot must not take that for 'never started'.",
+        template=Fault(kind="invisible", method="PUT", path_contains=RUN_COMMANDS),
+        seconds="seconds of the cloud's time",
+    ),
+    "throttled": AzureFault(
+        title="429 with Retry-After",
+        about="The subscription is throttled.",
+        template=Fault(
+            kind="answer", status=429, code="TooManyRequests", message="The subscription is throttled.", method="GET"
+        ),
+        seconds="Retry-After, in seconds",
+    ),
+    "unavailable": AzureFault(
+        title="503 when starting a command",
+        about="The service is unavailable; whether the command was started has to be found out.",
+        template=Fault(
+            kind="answer", status=503, code="ServiceUnavailable", message="The service is unavailable.", method="PUT"
+        ),
+    ),
+    "conflict": AzureFault(
+        title="409 when starting a command",
+        about="Somebody else changes the machine at the same time.",
+        template=Fault(
+            kind="answer", status=409, code="Conflict", message="The request conflicts with another.", method="PUT"
+        ),
+    ),
+    "read_fails": AzureFault(
+        title="500 when reading the result",
+        about="The command runs on; its result is read later.",
+        template=Fault(kind="answer", method="GET", path_contains=RUN_COMMANDS),
+    ),
+    "slow": AzureFault(
+        title="Slow answer",
+        about="Azure answers late.",
+        template=Fault(kind="slow", path_contains=RUN_COMMANDS, after_work=True),
+        seconds="delay, in seconds",
+    ),
+    "garbage": AzureFault(
+        title="An answer that is no JSON",
+        about="Something between Azure and the bot answers instead.",
+        template=Fault(kind="garbage", method="GET", path_contains=RUN_COMMANDS),
+    ),
+    "half": AzureFault(
+        title="Half an answer",
+        about="The connection breaks in the middle of the answer.",
+        template=Fault(kind="half", method="GET", path_contains=RUN_COMMANDS),
+    ),
+    "no_token": AzureFault(
+        title="The managed identity fails",
+        about="No token is handed out; one that is still valid goes on working.",
+        template=Fault(kind="answer", where="identity"),
+    ),
+}

@@ -205,7 +205,7 @@ def answer_at_a_terminal(folder: Path, *arguments: str, says: str) -> subprocess
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("says", "code", "status"), [("y\n", 0, GateStatus.APPROVED), ("n\n", 1, GateStatus.OPEN)])
 def test_somebody_at_a_terminal_is_asked_after_seeing_it(
-    bob: Shell, works: Works, tmp_path: Path, says: str, code: int, status: GateStatus
+    bob: Shell, works: Works, tmp_path: Path, *, says: str, code: int, status: GateStatus
 ):
     session = works.start()
 

@@ -130,9 +130,7 @@ def test_history_before_an_absurd_number_is_no_defect(shell: Shell):
 def test_names_and_reasons_steer_no_terminal_and_forge_no_line(shell: Shell, works: Works):
     session = works.start(ticket=HOSTILE)
     works.service.decide(
-        Ballot(
-            actor=actor("bob"), verdict=Verdict.REJECT, reason=HOSTILE, session_id=session.id, step_number=1
-        )
+        Ballot(actor=actor("bob"), verdict=Verdict.REJECT, reason=HOSTILE, session_id=session.id, step_number=1)
     )
 
     answers = [shell.run(*words) for words in (("status",), ("status", "1"), ("why", "1"), ("history",), ("pending",))]
@@ -163,8 +161,6 @@ def test_no_verb_ever_prints_the_token(shell: Shell, works: Works):
     shell.login("bob")
     works.start()
 
-    answers = [
-        shell.run(*words) for words in (("status", "1"), ("doctor",), ("audit", "export"))
-    ]
+    answers = [shell.run(*words) for words in (("status", "1"), ("doctor",), ("audit", "export"))]
 
     assert not [answer for answer in answers if TOKENS["bob"] in answer.out + answer.err]

@@ -1,4 +1,4 @@
-"""The verbs of whoever runs the product: every exit code, problems with place and cure, evidence that cannot be bent."""
+"""The verbs of whoever runs the product: exit codes, problems with place and cure, evidence that cannot be bent."""
 
 from __future__ import annotations
 

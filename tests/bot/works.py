@@ -142,7 +142,12 @@ class Works:
 
     def request(self, **changes: Any) -> StartRequest:
         """Return what Alice would ask for."""
-        asked: dict[str, Any] = {"key": self.ids.token(), "runbook": "restart-web", "actor": actor("alice"), "vm": LOCAL}
+        asked: dict[str, Any] = {
+            "key": self.ids.token(),
+            "runbook": "restart-web",
+            "actor": actor("alice"),
+            "vm": LOCAL,
+        }
         return StartRequest(**asked | changes)
 
     def vote(

@@ -129,7 +129,7 @@ def test_killed_after_the_command_has_ended_it_still_tells_the_result(
     stage.start_bot()
 
     finishes(scene, rows, "ended-unseen")
-    assert "done: ended-unseen" in scene.wait_for_words("step 1", "exit code").plain()
+    assert scene.wait_for_words("done: ended-unseen", "exit code: 0")
 
 
 def test_killed_before_slack_was_told_it_tells_afterwards_and_once(

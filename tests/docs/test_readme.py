@@ -53,3 +53,9 @@ def test_the_policy_in_the_documentation_is_valid(tmp_path: Path):
     policy = load_policy(file)
 
     assert [rule.name for rule in policy.document.rules] == ["high-risk"]
+
+
+def test_the_example_policy_is_valid():
+    policy = load_policy(ROOT / "policy.example.yaml")
+
+    assert policy.document.default.approvers == ("oncall",)

@@ -7,7 +7,8 @@ decides anything, and nothing may be due only because this class knows it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from engine.policy import Policy
 from engine.ports import AuditRecord, Connector, Job
 from engine.preparation import Preparation, StartRequest
 from engine.service import Ballot, Parts, Service
-from engine.worker import Patience, Worker, WorkerParts
+from engine.worker import Worker, WorkerParts
 from storage.catalog import FileCatalog
 from storage.database import Database
 from storage.tables import AttemptRow, Base, SessionRow, StepRow
@@ -118,6 +119,10 @@ class Crew:
             log=self._note,
         )
 
+    def another_service(self, now: datetime) -> Service:
+        """The same installation as somebody sees it whose clock shows another time."""
+        return Service(replace(self.parts(), clock=FixedClock(now)))
+
     @property
     def preparation(self) -> Preparation:
         return self.preparation_for({"azure": self.machines})
@@ -126,6 +131,9 @@ class Crew:
         return Preparation(catalog=FileCatalog(self.folder / "runbooks"), policy=self.policy, connectors=connectors)
 
     def another_worker(self, owner: str, **parts: Any) -> Worker:
+        return Worker(self.worker_parts(owner, **parts))
+
+    def worker_parts(self, owner: str = "worker-1", **parts: Any) -> WorkerParts:
         facts: dict[str, Any] = {
             "uow": self.database.unit_of_work(self.notebook, owner=owner),
             "clock": self.clock,
@@ -135,9 +143,8 @@ class Crew:
             "preparation": self.preparation,
             "owner": owner,
             "log": self._note,
-            "patience": Patience(),
         }
-        return Worker(WorkerParts(**(facts | parts)))
+        return WorkerParts(**(facts | parts))
 
     def _note(self, event: str, **fields: Any) -> None:
         self.log.append((event, fields))

@@ -333,12 +333,12 @@ def test_end_without_a_result_is_not_judged_by_its_output(crew: Crew, end: Attem
 
 
 def test_captured_values_are_taken_from_the_cleaned_output(crew: Crew) -> None:
-    crew.machines.will_end(printed("noise\npassword=hunter2hunter2\n"))
-    number = crew.approved(a_step(capture=(("last", "last_line"),)))
+    crew.machines.will_end(printed("password=hunter2hunter2\n"))
+    number = crew.approved(a_step(capture=(("all", "text"),)))
 
     crew.runs(number)
 
-    assert crew.step(number).captured == (("last", "password=[redacted]"),)
+    assert crew.step(number).captured == (("all", "password=[redacted]"),)
 
 
 # ------------------------------------------------------------ hostile output
@@ -350,7 +350,7 @@ def test_secrets_are_hidden_before_anything_is_stored(crew: Crew) -> None:
     crew.worker = crew.another_worker("worker-1", secrets=(CANARY,))
     noise = f"value {CANARY}\nAuthorization: Bearer abcdefghijklmnop1234\n"
     crew.machines.will_end(printed(noise, 1, stderr=noise.encode(), stderr_bytes=len(noise)))
-    number = crew.approved(a_step(expect=Expect(contains=("nothing like it",)), capture=(("all", "stdout"),)))
+    number = crew.approved(a_step(expect=Expect(contains=("nothing like it",)), capture=(("all", "text"),)))
 
     crew.runs(number)
 
@@ -404,7 +404,7 @@ def test_cancel_during_the_sending_is_passed_on_once_the_command_has_arrived(cre
 
     crew.does("run", number)
     running = crew.status(number)
-    crew.works()
+    crew.runs(number)
 
     assert running == N.IN_PROGRESS
     assert (crew.attempt(number).status, crew.status(number)) == (AttemptStatus.CANCELLED, N.CANCELLED)
@@ -430,7 +430,7 @@ def test_cancel_of_a_running_command_stops_it_and_nothing_follows(crew: Crew) ->
     crew.does("observe", attempt)
 
     crew.service.cancel(number, an_actor(), "wrong machine")
-    crew.works()
+    crew.runs(number)
 
     assert [step.status for step in crew.session(number).steps] == [S.CANCELLED, S.CANCELLED]
     assert crew.status(number) == N.CANCELLED

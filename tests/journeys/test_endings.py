@@ -165,17 +165,17 @@ def test_cancel_that_cannot_be_confirmed_says_so_until_it_is_known(scene: Scene,
 
 def test_pause_keeps_the_next_step_from_starting_until_somebody_resumes(scene: Scene, rows: Rows):
     """Predecessor X28: pause did not pause."""
-    begin(scene, "paused")
+    begin(scene, "halted")
 
     answer = scene.asks("alice", f"/runbook pause {scene.session}")
-    let_go(scene, "paused")
-    scene.wait_for_words("step 1", "exit code")
-    scene.wait_for(lambda: "paused" in scene.card().plain().lower(), "the pause on the card")
-    status, so_far = rows.status(scene.session), effects(scene, "after paused")
+    let_go(scene, "halted")
+    scene.wait_for_words("done: halted")
+    scene.wait_for(lambda: "paused by" in scene.card().plain().lower(), "the pause on the card")
+    status, so_far = rows.status(scene.session), effects(scene, "after halted")
     scene.asks("bob", f"/runbook resume {scene.session}")
     scene.wait_for_words("is over", "completed")
 
     assert "paused" in answer
     assert status == "paused"
     assert not so_far
-    assert effects(scene, "paused") == ["begun paused", "ended paused", "after paused"]
+    assert effects(scene, "halted") == ["begun halted", "ended halted", "after halted"]
