@@ -139,7 +139,7 @@ class SlackDirectory:
                     "The bot cannot see this conversation, so a session could not be shown in it.",
                     hint=f"Write {INVITE} in the channel, then start again.",
                 ) from None
-            raise Precondition(
+            raise Unverifiable(
                 "Slack could not be asked whether the bot may post here, so nothing was started.",
                 hint="Try again in a moment.",
             ) from None

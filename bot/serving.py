@@ -100,6 +100,7 @@ class Application:
         self._it = serving
         self._stop = threading.Event()
         self._trouble = "not connected yet"
+        self._metrics = Metrics()
         self._sockets: SocketMode | None = None
 
     def run(self) -> None:
@@ -190,6 +191,8 @@ class Application:
             identity=identity,
             watchdog=watchdog,
             on_uninstalled=self._uninstalled,
+            acknowledged=lambda kind, seconds: self._metrics.acknowledged.labels(kind).observe(seconds),
+            refused=lambda code: self._metrics.refusals.labels(code).inc(),
         )
         client = listening_client(settings.slack_bot_token.get_secret_value(), base_url=settings.slack_api_url)
         return build_app(desk, client, signing_secret=settings.slack_signing_secret.get_secret_value())
@@ -215,7 +218,7 @@ class Application:
 
     def _http(self, app: App) -> FastAPI:
         settings, core = self._it.settings, self._it.core
-        metrics = Metrics()
+        metrics = self._metrics
         metrics.gauge("runbook_outbox_messages", "Messages to Slack, by state", "state", self._outbox_stats)
         metrics.gauge("runbook_sessions", "Open sessions, by status", "status", self._session_stats)
         routers = [build_router(core.service, core.policy, core.ids, default_channel=settings.default_channel)]
@@ -265,10 +268,8 @@ class Application:
             return {state: float(count) for state, count in uow.outbox.stats().items()}
 
     def _session_stats(self) -> Mapping[str, float]:
-        counts: dict[str, float] = {}
-        for row in self._it.core.service.recent(active=True, limit=1000):
-            counts[row.status.value] = counts.get(row.status.value, 0.0) + 1
-        return counts
+        with self._it.core.uow() as uow:
+            return {status: float(count) for status, count in uow.sessions.counts().items()}
 
 
 def _thread(stack: ExitStack, name: str, work: Callable[[], None]) -> None:

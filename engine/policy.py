@@ -171,6 +171,13 @@ def check_policy(document: PolicyDocument, *, version: str) -> Policy:
     askings += [(f"rule {rule.name}", rule) for rule in document.rules]
     for place, asking in askings:
         _check_asking(policy, place, asking)
+    hashes = [token.sha256 for token in document.tokens]
+    shared = next((token.name for token in document.tokens if hashes.count(token.sha256) > 1), None)
+    if shared:
+        raise InvalidInput(
+            f"The policy's token {shared!r} has the same SHA-256 as another one.",
+            hint="Each person needs a token of their own.",
+        )
     names = [rule.name for rule in document.rules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

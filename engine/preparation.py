@@ -33,6 +33,7 @@ from engine.policy import Policy, require_reachable_quorum, tighten
 from engine.ports import Catalog, Check, Connector, Level
 from engine.runbook import Document
 
+LONGEST_TICKET = 200
 LOCAL = "local"  #: the selector, and the connector, of the bot's own host
 SWITCH_ON = "See the settings AZURE_SUBSCRIPTION_IDS and RUNBOOK_LOCAL."
 
@@ -124,6 +125,7 @@ class Preparation:
 
     def draft(self, request: StartRequest, *, nonce: str, now: datetime) -> Session:
         """Return a session that may begin: quorum reachable and machine ready, or the reason why not."""
+        _check_ticket(request.ticket)
         prepared = self.plan(request)
         plan = prepared.plan
         for number, audience in prepared.audiences.items():
@@ -191,3 +193,11 @@ def _only_target(document: Document) -> str:
     if targets != "any" and len(targets) == 1 and not set(targets[0]) & set("*?"):
         return str(targets[0])
     return ""
+
+
+def _check_ticket(ticket: str) -> None:
+    if len(ticket) > LONGEST_TICKET or not ticket.isprintable():
+        raise InvalidInput(
+            "The ticket reference is too long or has invisible characters.",
+            hint=f"Give at most {LONGEST_TICKET} visible characters, such as INC-1042.",
+        )

@@ -91,10 +91,9 @@ class Service:
         with self._uow() as uow:
             known = uow.sessions.by_request(request.key)
             if known is not None:
-                return self._load(uow, known)
+                return _same_request(self._load(uow, known), request)
         self._require_member(request.actor)
-        if request.place is not None:
-            self._parts.directory.require_postable(request.place)
+        self._require_place(request)
         draft = self._parts.preparation.draft(request, nonce=self._parts.ids.token(), now=self._now())
         with self._uow() as uow:
             session = uow.sessions.add(draft, request_key=request.key)
@@ -245,6 +244,16 @@ class Service:
                 raise
         return person
 
+    def _require_place(self, request: StartRequest) -> None:
+        """Refuse a channel that the bot cannot post in; a bearer token may start while Slack cannot be asked."""
+        if request.place is None:
+            return
+        try:
+            self._parts.directory.require_postable(request.place)
+        except Unverifiable:
+            if request.actor.source not in {Source.API, Source.CLI}:
+                raise
+
     def _load(self, uow: UnitOfWork, session_id: int) -> Session:
         session = uow.sessions.get(session_id)
         if session is None:
@@ -343,6 +352,16 @@ class Service:
             transition = advance(session, event, self._now())
             store(uow, session, transition, actor=SYSTEM, kind=kind, now=self._now(), step_number=gate.step_number)
             uow.commit()
+
+
+def _same_request(session: Session, request: StartRequest) -> Session:
+    """A repeated request gets the session it has started; another request under its key is a mistake."""
+    if (session.plan.runbook, session.ticket) != (request.runbook, request.ticket):
+        raise Conflict(
+            f"This request key has already started session {session.id}, for something else.",
+            hint="Use a new key for a new request.",
+        )
+    return session
 
 
 __all__ = ["Ballot", "GateStatus", "Parts", "Seen", "Service", "StartRequest", "View"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, and_, func, select
 
 from engine.effects import Purpose
 from engine.errors import Conflict
@@ -49,6 +49,10 @@ class Listings:
         ).scalars()
         loaded = self._load(list(ids))
         return tuple(session for session in loaded.values() if session.open_gate)
+
+    def counts(self) -> dict[str, int]:
+        query = select(SessionRow.status, func.count()).where(IS_ACTIVE).group_by(SessionRow.status)
+        return {status.value: count for status, count in self._tx.db.execute(query)}
 
     def recent(
         self,

@@ -50,13 +50,17 @@ def _checked(parsed: Parsed, *, version: str) -> Policy:
 
 def _guilty(document: PolicyDocument) -> Path_:
     """Return the part that makes a policy unusable, found by checking it with the parts before it only."""
-    if _is_unusable(document.model_copy(update={"rules": ()})):
+    bare = document.model_copy(update={"tokens": ()})
+    if _is_unusable(bare.model_copy(update={"rules": ()})):
         return ("default", "approvers")
     for count in range(len(document.rules)):
-        if _is_unusable(document.model_copy(update={"rules": document.rules[count : count + 1]})):
+        if _is_unusable(bare.model_copy(update={"rules": document.rules[count : count + 1]})):
             return ("rules", count, "approvers")
-        if _is_unusable(document.model_copy(update={"rules": document.rules[: count + 1]})):
+        if _is_unusable(bare.model_copy(update={"rules": document.rules[: count + 1]})):
             return ("rules", count, "name")
+    for count in range(len(document.tokens)):
+        if _is_unusable(document.model_copy(update={"tokens": document.tokens[: count + 1]})):
+            return ("tokens", count, "sha256")
     return ()
 
 

@@ -33,6 +33,8 @@ class Answer:
         self._tell = tell
         self._lock = threading.Lock()
         self._given = False
+        self._began = time.monotonic()
+        self.on_given: Callable[[float], None] = lambda _seconds: None  #: told the seconds until the acknowledgement
 
     @property
     def given(self) -> bool:
@@ -79,6 +81,7 @@ class Answer:
             first, self._given = not self._given, True
             if first:
                 self._ack(**answer)
+                self.on_given(time.monotonic() - self._began)
         if not first and late:
             self._tell(late)
 

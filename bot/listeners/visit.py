@@ -40,6 +40,8 @@ class Desk:
     identity: Identity
     watchdog: Watchdog
     on_uninstalled: Callable[[str], None]  #: told that Slack took our token away, and why; makes readiness fail
+    acknowledged: Callable[[str, float], None] = lambda _kind, _seconds: None  #: told how long an answer took
+    refused: Callable[[str], None] = lambda _code: None  #: told the error code of each refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,7 @@ class Entrance:
     def _visit(self, payload: Payload, context: BoltContext) -> Visit:
         caller = payloads.caller_of(payload)
         answer = Answer(context.ack, payload, partial(self._desk.requests.tell, caller))
+        answer.on_given = partial(self._desk.acknowledged, type(payload).__name__.lower())
         return Visit(payload=payload, caller=caller, answer=answer, client=context.client)
 
     def _may_enter(self, visit: Visit) -> bool:
@@ -120,6 +123,7 @@ def attend(desk: Desk, listener: Listener, visit: Visit) -> None:
     try:
         listener(desk, visit)
     except Refused as error:
+        desk.refused(error.code)
         log.info("request_refused", code=error.code, actor=str(visit.caller.actor), reason=str(error))
         visit.answer.say(str(error))
     except Exception as error:  # noqa: BLE001 - the outermost loop of a request: it ends in a sentence or in no acknowledgement

@@ -130,6 +130,9 @@ class Sessions(Protocol):
     ) -> tuple[Summary, ...]:
         """Return the newest sessions, newest first; ``before`` is an id for paging."""
 
+    def counts(self) -> Mapping[str, int]:
+        """Return how many sessions that are not over are in each status."""
+
     def waiting(self, *, limit: int = 50, after: int = 0) -> tuple[Session, ...]:
         """Return sessions with an open gate, oldest first; ``after`` is a session id for paging."""
 

@@ -30,7 +30,10 @@ class Directory(Protocol):
         """Return the display name of a full, active human member of our workspace; else raise ``NotAllowed``."""
 
     def require_postable(self, place: Place) -> None:
-        """Return if the bot may post there; else raise ``Precondition`` saying how to invite it."""
+        """Return if the bot may post there; else raise ``Precondition`` saying how to invite it.
+
+        ``Unverifiable`` when nobody can be asked now.
+        """
 
 
 class Catalog(Protocol):

@@ -50,6 +50,16 @@ def test_idempotency_key_of_one_person_is_not_that_of_another(api: httpx.Client)
     assert yours["requester"] == "T0HOME/U0DAVE"
 
 
+def test_idempotency_key_of_another_request_is_refused(api: httpx.Client):
+    headers = bearer("alice") | {"Idempotency-Key": "deploy-77"}
+    api.post(f"{AGENT}/execute", json=START, headers=headers)
+
+    answer = api.post(f"{AGENT}/execute", json=START | {"ticket": "INC-9"}, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert len(look(api, "/sessions").json()["sessions"]) == 1
+
+
 def test_without_a_key_each_request_starts_a_session(api: httpx.Client):
     assert execute(api).json()["session_id"] != execute(api).json()["session_id"]
 

@@ -158,7 +158,9 @@ def test_a_hidden_agent_is_unknown_and_not_broken(cloud: AzureCloud, azure: Azur
     assert [check.level for check in checks if check.name == "agent"] == [Level.WARN]
 
 
-def test_a_missing_right_blocks_and_a_lock_is_warned_of(cloud: AzureCloud, azure: AzureConnector, target: Target) -> None:
+def test_a_missing_right_blocks_and_a_lock_is_warned_of(
+    cloud: AzureCloud, azure: AzureConnector, target: Target
+) -> None:
     cloud.revoke("Microsoft.Compute/virtualMachines/runCommands/delete")
     cloud.lock(f"/subscriptions/{cloud.subscription}/resourceGroups/rg-prod")
 

@@ -533,3 +533,15 @@ def test_saved_changes_are_kept_whatever_was_read_before(units, number):
         session = happened(units, session, action(session))
 
     assert load(units, session) == session
+
+
+def test_open_sessions_are_counted_by_status(units):
+    stored(units)
+    started(units, ungated(a_target("web-07")))
+    over = running(units, ungated(a_target("web-08")))
+    happened(units, over, ev.CancelAsked(actor=over.requester))
+
+    with units() as uow:
+        counts = uow.sessions.counts()
+
+    assert counts == {"pending": 1, "in_progress": 2}

@@ -73,9 +73,7 @@ def test_a_wrong_value_is_refused_with_the_name_and_meaning_of_the_setting(bare:
         ("SLACK_SIGNING_SECRET", "0000000000000000000000"),
     ],
 )
-def test_serving_is_refused_with_an_empty_short_or_placeholder_secret(
-    bare: pytest.MonkeyPatch, name: str, value: str
-):
+def test_serving_is_refused_with_an_empty_short_or_placeholder_secret(bare: pytest.MonkeyPatch, name: str, value: str):
     bare.setenv("SLACK_BOT_TOKEN", "xoxb-1234567890-abcdef")
     bare.setenv("SLACK_SIGNING_SECRET", "0123456789abcdef0123456789abcdef")
     bare.setenv(name, value)

@@ -6,7 +6,8 @@ decides anything, and nothing may be due only because this class knows it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -14,25 +15,32 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from engine import events as ev
 from engine.apply import store
+from engine.effects import Purpose
+from engine.errors import Refused
 from engine.lifecycle import advance
 from engine.model import Actor, Attempt, Gate, Person, Place, PlannedStep, Session, Source, Step, Verdict
 from engine.policy import Policy
-from engine.ports import AuditRecord, Connector, Job
+from engine.ports import AuditRecord, Connector, Job, Message
 from engine.preparation import Preparation, StartRequest
 from engine.service import Ballot, Parts, Service
 from engine.worker import Worker, WorkerParts
 from storage.catalog import FileCatalog
+from storage.columns import Base
 from storage.database import Database
-from storage.tables import AttemptRow, Base, SessionRow, StepRow
+from storage.ledgers import AuditRow, InboxRow, OutboxRow
+from storage.tables import AttemptRow, DecisionRow, GateRow, SessionRow, StepRow
 from tests.builders import ALICE, BOB, NOW, a_session, an_actor
 from tests.fakes.machines import Machines
 from tests.fakes.people import People
 from tests.policies import a_policy
 from tests.storage.builders import FixedClock
+
+GUEST = Person(team="T0HOME", user="U0GINA")
+OUTSIDER = Person(team="T0OTHER", user="U0BOB")
 
 RUNBOOK = """\
 name: restart-web
@@ -167,7 +175,13 @@ class Crew:
     def request(self, **changes: Any) -> StartRequest:
         """What Alice asks to run."""
         place = Place(team="T0HOME", channel="C0OPS")
-        facts = {"key": "request-1", "runbook": "restart-web", "actor": an_actor(), "vm": "web-1", "place": place}
+        facts: dict[str, Any] = {
+            "key": "request-1",
+            "runbook": "restart-web",
+            "actor": an_actor(),
+            "vm": "web-1",
+            "place": place,
+        }
         return StartRequest(**(facts | changes))
 
     def ballot(self, number: int, person: Person = BOB, verdict: Verdict = Verdict.APPROVE, **changes: Any) -> Ballot:
@@ -193,6 +207,18 @@ class Crew:
 
     def waits(self, **much: float) -> None:
         self.clock.time += timedelta(**much)
+
+    def posts(self) -> None:
+        """Let Slack show every message that is wanted, each under a time stamp of its own."""
+        for number in range(40):
+            with self.uow() as uow:
+                claimed = uow.outbox.claim(now=self.clock.now(), limit=10)
+                for message in claimed:
+                    uow.outbox.sent(message, ts=message.ts or f"{number}.{message.id}", now=self.clock.now())
+                uow.commit()
+            if not claimed:
+                return
+        raise AssertionError("There is always something to post.")
 
     # ------------------------------------------------------------ the worker
 
@@ -251,6 +277,12 @@ class Crew:
         assert found is not None
         return found
 
+    def gate_message(self, number: int, step: int = 1, serial: int = 1) -> Message:
+        with self.uow() as uow:
+            message = uow.outbox.message(number, Purpose.GATE, step_number=step, ordinal=serial)
+        assert message is not None
+        return message
+
     def audit(self, *kinds: str) -> list[AuditRecord]:
         with self.uow() as uow:
             return [record for record in uow.audit.records() if not kinds or record.kind in kinds]
@@ -279,3 +311,37 @@ class Crew:
 def api_actor(person: Person) -> Actor:
     """The same person with a bearer token."""
     return Actor(person=person, source=Source.API, name=person.user)
+
+
+EVERY_TABLE = (SessionRow, StepRow, GateRow, DecisionRow, AttemptRow, OutboxRow, AuditRow, InboxRow)
+
+
+def rows_of(crew: Crew, *tables: Any) -> int:
+    with crew.database.engine.connect() as connection:
+        return sum(
+            connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables or EVERY_TABLE
+        )
+
+
+def together(*actions: Callable[[], object]) -> list[object]:
+    """Do all at the same moment; give what each returned, or the refusal that it met."""
+    barrier = threading.Barrier(len(actions))
+    outcomes: list[object] = [None] * len(actions)
+
+    def act(place: int) -> None:
+        barrier.wait()
+        try:
+            outcomes[place] = actions[place]()
+        except Refused as refusal:
+            outcomes[place] = refusal
+
+    threads = [threading.Thread(target=act, args=(place,)) for place in range(len(actions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def refusals(outcomes: list[object]) -> list[object]:
+    return [outcome for outcome in outcomes if isinstance(outcome, Refused)]

@@ -100,10 +100,7 @@ def test_worker_that_lost_the_race_for_a_step_sends_nothing(crew: Crew) -> None:
     """The other worker claims while this one looks at the machine."""
     number = crew.approved()
     other = crew.another_worker("worker-2")
-    crew.machines.before["preflight"] = lambda: (
-        crew.machines.before.pop("preflight"),
-        crew.does("run", number, worker=other),
-    )
+    crew.machines.once_before("preflight", lambda: crew.does("run", number, worker=other))
 
     crew.does("run", number)
 

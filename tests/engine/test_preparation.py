@@ -40,7 +40,8 @@ def machines_of(*targets: Any) -> Machines:
 
 
 def a_request(**changes: Any) -> StartRequest:
-    return StartRequest(**({"key": "k", "runbook": "restart-web", "actor": an_actor(), "vm": "web-1"} | changes))
+    facts: dict[str, Any] = {"key": "k", "runbook": "restart-web", "actor": an_actor(), "vm": "web-1"}
+    return StartRequest(**(facts | changes))
 
 
 @pytest.mark.parametrize("place", [None, Place(team="T0HOME", channel="C0OPS")])

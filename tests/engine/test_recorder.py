@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from engine import events as ev
-from engine.errors import Permanent, Stale, TargetBusy
+from engine.errors import Bug, Permanent, Stale, TargetBusy
 from engine.model import AttemptStatus
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
@@ -171,3 +171,14 @@ def test_hands_that_were_switched_off_are_named(crew: Crew, rows: Recorder) -> N
 
     with pytest.raises(Permanent, match="'azure'"):
         Recorder(crew.worker_parts(connectors={})).connector(WEB)
+
+
+def test_time_without_a_zone_never_reaches_the_database(crew: Crew, rows: Recorder, clock: ActingClock) -> None:
+    number = crew.starts(a_free_step())
+    before = crew.session(number)
+    clock.time = NOW.replace(tzinfo=None)
+
+    with pytest.raises(Bug, match="without a zone"):
+        rows.record(before, a_claim(1, "01naive"), "step_claimed", step_number=1)
+
+    assert crew.session(number) == before

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
 
-from engine import events as ev
 from engine.effects import Purpose
 from engine.errors import (
     Conflict,
@@ -24,70 +20,18 @@ from engine.errors import (
     Transient,
     Unverifiable,
 )
-from engine.model import FINAL_SESSIONS, SYSTEM, GateStatus, Person, Place, Verdict
+from engine.model import FINAL_SESSIONS, SYSTEM, GateStatus, Place, Verdict
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
 from engine.service import Ballot, Seen, Service
-from storage.ledgers import AuditRow, InboxRow, OutboxRow
-from storage.tables import AttemptRow, DecisionRow, GateRow, SessionRow, StepRow
-from tests.builders import ALICE, BOB, CAROL, DAVE, NOW, WEB, a_free_step, a_step, an_actor, an_audience, an_undo
-from tests.engine.crew import Crew, api_actor
-from tests.fakes.machines import printed
+from storage.tables import DecisionRow, SessionRow
+from tests.builders import ALICE, BOB, CAROL, DAVE, NOW, WEB, a_step, an_actor, an_audience
+from tests.engine.crew import GUEST, OUTSIDER, Crew, refusals, rows_of, together
 from tests.policies import a_policy
 
-GUEST = Person(team="T0HOME", user="U0GINA")
-OUTSIDER = Person(team="T0OTHER", user="U0BOB")
-EVERY_TABLE = (SessionRow, StepRow, GateRow, DecisionRow, AttemptRow, OutboxRow, AuditRow, InboxRow)
 
-
-def rows_of(crew: Crew, *tables: Any) -> int:
-    with crew.database.engine.connect() as connection:
-        return sum(
-            connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables or EVERY_TABLE
-        )
-
-
-def together(*actions: Callable[[], object]) -> list[object]:
-    """Do all at the same moment; give what each returned, or the refusal that it met."""
-    barrier = threading.Barrier(len(actions))
-    outcomes: list[object] = [None] * len(actions)
-
-    def act(place: int) -> None:
-        barrier.wait()
-        try:
-            outcomes[place] = actions[place]()
-        except Refused as refusal:
-            outcomes[place] = refusal
-
-    threads = [threading.Thread(target=act, args=(place,)) for place in range(len(actions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
-
-
-def refusals(outcomes: list[object]) -> list[object]:
-    return [outcome for outcome in outcomes if isinstance(outcome, Refused)]
-
-
-def posts(crew: Crew) -> None:
-    """Let Slack show every message that is wanted, each under a time stamp of its own."""
-    for number in range(40):
-        with crew.uow() as uow:
-            claimed = uow.outbox.claim(now=crew.clock.now(), limit=10)
-            for message in claimed:
-                uow.outbox.sent(message, ts=message.ts or f"{number}.{message.id}", now=crew.clock.now())
-            uow.commit()
-        if not claimed:
-            return
-    raise AssertionError("There is always something to post.")
-
-
-def seen(crew: Crew, number: int, serial: int = 1) -> Seen:
-    with crew.uow() as uow:
-        message = uow.outbox.message(number, Purpose.GATE, step_number=1, ordinal=serial)
-    assert message is not None
+def seen(crew: Crew, number: int) -> Seen:
+    message = crew.gate_message(number)
     return Seen(channel=message.channel, ts=message.ts)
 
 
@@ -131,57 +75,45 @@ def test_request_that_arrives_twice_at_the_same_moment_starts_one_session(crew: 
     assert len(refusals(outcomes)) <= 1
 
 
-def changed(change: str) -> Callable[[Crew], dict[str, Any]]:
-    """Ways in which a start cannot be."""
-
-    def arrange(crew: Crew) -> dict[str, Any]:
-        match change:
-            case "guest":
-                return {"actor": an_actor(GUEST)}
-            case "outsider":
-                return {"actor": an_actor(OUTSIDER)}
-            case "nobody":
-                return {"actor": SYSTEM}
-            case "slack is away":
-                crew.people.outage = True
-            case "foreign channel":
-                return {"place": Place(team="T0HOME", channel="C0ELSE")}
-            case "unknown runbook":
-                return {"runbook": "restart-wep"}
-            case "bad value":
-                return {"values": {"word": "$(reboot)"}}
-            case "unknown machine":
-                return {"vm": "web-77"}
-            case "no machine":
-                return {"vm": ""}
-            case "stopped machine":
-                crew.machines.power[WEB.id] = "stopped"
-            case "azure is away":
-                crew.machines.breaks("resolve", Transient("Throttled."))
-        return {}
-
-    return arrange
+def stopped(crew: Crew) -> None:
+    crew.machines.power[WEB.id] = "stopped"
 
 
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ("guest", NotAllowed),
-        ("outsider", NotAllowed),
-        ("nobody", NotAllowed),
-        ("slack is away", Unverifiable),
-        ("foreign channel", Precondition),
-        ("unknown runbook", NotFound),
-        ("bad value", InvalidInput),
-        ("unknown machine", NotFound),
-        ("no machine", InvalidInput),
-        ("stopped machine", Precondition),
-        ("azure is away", Transient),
-    ],
-)
-def test_refused_start_stores_nothing(crew: Crew, change: str, error: type[Exception]) -> None:
+def away(crew: Crew) -> None:
+    crew.people.outage = True
+
+
+def throttled(crew: Crew) -> None:
+    crew.machines.breaks("resolve", Transient("Throttled."))
+
+
+def well(_: Crew) -> None:
+    """All is well."""
+
+
+STARTS: dict[str, tuple[dict[str, Any], Callable[[Crew], None], type[Exception]]] = {
+    "guest": ({"actor": an_actor(GUEST)}, well, NotAllowed),
+    "outsider": ({"actor": an_actor(OUTSIDER)}, well, NotAllowed),
+    "nobody": ({"actor": SYSTEM}, well, NotAllowed),
+    "slack is away": ({}, away, Unverifiable),
+    "foreign channel": ({"place": Place(team="T0HOME", channel="C0ELSE")}, well, Precondition),
+    "unknown runbook": ({"runbook": "restart-wep"}, well, NotFound),
+    "bad value": ({"values": {"word": "$(reboot)"}}, well, InvalidInput),
+    "unknown machine": ({"vm": "web-77"}, well, NotFound),
+    "no machine": ({"vm": ""}, well, InvalidInput),
+    "stopped machine": ({}, stopped, Precondition),
+    "azure is away": ({}, throttled, Transient),
+}
+
+
+@pytest.mark.parametrize(("changes", "arrange", "error"), STARTS.values(), ids=STARTS)
+def test_refused_start_stores_nothing(
+    crew: Crew, changes: dict[str, Any], arrange: Callable[[Crew], None], error: type[Exception]
+) -> None:
+    arrange(crew)
+
     with pytest.raises(error):
-        crew.service.start(crew.request(**changed(change)(crew)))
+        crew.service.start(crew.request(**changes))
 
     assert rows_of(crew) == 0
     assert crew.machines.submitted == []
@@ -245,61 +177,54 @@ def test_rejection_ends_the_session_and_nothing_is_asked_to_run(crew: Crew) -> N
     assert crew.due("run") == []
 
 
-def wrong_vote(crew: Crew, number: int, kind: str) -> Ballot:
-    """Votes that do not count, each for another reason."""
-    gate = crew.gate(number)
-    match kind:
-        case "requester":
-            return crew.ballot(number, ALICE)
-        case "no approver":
-            return crew.ballot(number, DAVE)
-        case "guest":
-            return crew.ballot(number, GUEST)
-        case "outsider":
-            return crew.ballot(number, OUTSIDER)
-        case "slack is away":
-            crew.people.outage = True
-        case "too late":
-            crew.clock.time = gate.expires_at
-        case "no reason":
-            return crew.ballot(number, verdict=Verdict.REJECT, reason="   ")
-        case "decided":
-            crew.approves(number, CAROL, gate_id=gate.id)
-        case "called off":
-            crew.service.cancel(number, an_actor())
-        case "another message":
-            posts(crew)
-            return crew.ballot(number, gate_id=gate.id, seen=Seen(channel="C0OPS", ts="9999.9"))
-        case "next step":
-            return crew.ballot(number, session_id=number, step_number=2)
-        case "no such step":
-            return crew.ballot(number, session_id=number, step_number=9)
-        case "no step":
-            return crew.ballot(number, session_id=number)
-    return crew.ballot(number, gate_id=gate.id)
+def past_the_deadline(crew: Crew, number: int) -> None:
+    crew.clock.time = crew.gate(number).expires_at
 
 
-WRONG = [
-    ("requester", NotAllowed),
-    ("no approver", NotAllowed),
-    ("guest", NotAllowed),
-    ("outsider", NotAllowed),
-    ("slack is away", Unverifiable),
-    ("too late", Expired),
-    ("no reason", InvalidInput),
-    ("decided", Conflict),
-    ("called off", Conflict),
-    ("another message", Conflict),
-    ("next step", Conflict),
-    ("no such step", NotFound),
-    ("no step", NotFound),
-]
+def decided(crew: Crew, number: int) -> None:
+    crew.approves(number, CAROL)
 
 
-@pytest.mark.parametrize(("kind", "error"), WRONG, ids=[kind for kind, _ in WRONG])
-def test_refused_vote_changes_nothing_and_leaves_a_record(crew: Crew, kind: str, error: type[Refused]) -> None:
+def called_off(crew: Crew, number: int) -> None:
+    crew.service.cancel(number, an_actor())
+
+
+def posted(crew: Crew, _: int) -> None:
+    crew.posts()
+
+
+def slack_away(crew: Crew, _: int) -> None:
+    crew.people.outage = True
+
+
+def nothing_else(_: Crew, __: int) -> None:
+    """The vote alone is wrong."""
+
+
+WRONG: dict[str, tuple[dict[str, Any], Callable[[Crew, int], None], type[Refused]]] = {
+    "requester": ({"actor": an_actor(ALICE)}, nothing_else, NotAllowed),
+    "no approver": ({"actor": an_actor(DAVE)}, nothing_else, NotAllowed),
+    "guest": ({"actor": an_actor(GUEST)}, nothing_else, NotAllowed),
+    "outsider": ({"actor": an_actor(OUTSIDER)}, nothing_else, NotAllowed),
+    "slack is away": ({}, slack_away, Unverifiable),
+    "too late": ({}, past_the_deadline, Expired),
+    "no reason": ({"verdict": Verdict.REJECT, "reason": "   "}, nothing_else, InvalidInput),
+    "decided": ({}, decided, Conflict),
+    "called off": ({}, called_off, Conflict),
+    "another message": ({"seen": Seen(channel="C0OPS", ts="9999.9")}, posted, Conflict),
+    "next step": ({"gate_id": "", "step_number": 2}, nothing_else, Conflict),
+    "no such step": ({"gate_id": "", "step_number": 9}, nothing_else, NotFound),
+    "no step": ({"gate_id": ""}, nothing_else, NotFound),
+}
+
+
+@pytest.mark.parametrize(("changes", "arrange", "error"), WRONG.values(), ids=WRONG)
+def test_refused_vote_changes_nothing_and_leaves_a_record(
+    crew: Crew, changes: dict[str, Any], arrange: Callable[[Crew, int], None], error: type[Refused]
+) -> None:
     number = crew.starts(a_step(), a_step(name="Second"))
-    ballot = wrong_vote(crew, number, kind)
+    ballot = replace(crew.ballot(number), session_id=number, **changes)
+    arrange(crew, number)
     before = crew.session(number)
 
     with pytest.raises(error):
@@ -329,14 +254,12 @@ def test_system_decides_nothing(crew: Crew) -> None:
 
 def test_refused_click_has_its_message_brought_up_to_date(crew: Crew) -> None:
     number = crew.starts()
-    posts(crew)
+    crew.posts()
 
     with pytest.raises(NotAllowed):
         crew.approves(number, DAVE)
 
-    with crew.uow() as uow:
-        message = uow.outbox.message(number, Purpose.GATE, step_number=1, ordinal=1)
-    assert message is not None
+    message = crew.gate_message(number)
     assert message.revision > message.sent_revision
 
 
@@ -380,7 +303,7 @@ def test_two_voters_at_the_same_moment_both_count(crew: Crew, _: int) -> None:
     number = crew.starts(audience=an_audience(quorum=2))
     ballots = [crew.ballot(number, person) for person in (BOB, CAROL)]
 
-    outcomes = together(*[lambda ballot=ballot: crew.service.decide(ballot) for ballot in ballots])  # type: ignore[misc]
+    outcomes = together(*[lambda ballot=ballot: crew.service.decide(ballot) for ballot in ballots])
 
     assert refusals(outcomes) == []
     gate = crew.step(number).gate
@@ -394,7 +317,7 @@ def test_two_approvers_at_the_same_moment_run_the_step_once(crew: Crew, _: int) 
     number = crew.starts()
     ballots = [crew.ballot(number, person) for person in (BOB, CAROL)]
 
-    outcomes = together(*[lambda ballot=ballot: crew.service.decide(ballot) for ballot in ballots])  # type: ignore[misc]
+    outcomes = together(*[lambda ballot=ballot: crew.service.decide(ballot) for ballot in ballots])
     crew.runs(number)
 
     [late] = refusals(outcomes)
@@ -475,7 +398,7 @@ def test_gate_that_was_asked_again_is_not_decided_by_the_old_message(crew: Crew)
 
 def test_click_counts_on_the_very_message_that_was_posted(crew: Crew) -> None:
     number = crew.starts()
-    posts(crew)
+    crew.posts()
 
     crew.approves(number, seen=seen(crew, number))
 
@@ -485,267 +408,9 @@ def test_click_counts_on_the_very_message_that_was_posted(crew: Crew) -> None:
 @pytest.mark.parametrize("change", [{"channel": "C0ELSE"}, {"ts": "1.5"}], ids=["channel", "message"])
 def test_click_on_a_copy_of_the_message_does_not_count(crew: Crew, change: dict[str, str]) -> None:
     number = crew.starts()
-    posts(crew)
+    crew.posts()
 
     with pytest.raises(Conflict, match="not the message"):
         crew.approves(number, seen=replace(seen(crew, number), **change))
 
     assert crew.gate(number).decisions == ()
-
-
-# ------------------------------------------------------------ control
-
-
-@pytest.mark.parametrize("person", [ALICE, BOB, CAROL], ids=str)
-def test_requester_and_approvers_may_call_off(crew: Crew, person: Person) -> None:
-    number = crew.starts()
-
-    session = crew.service.cancel(number, an_actor(person), "wrong machine")
-
-    assert session.status is N.CANCELLED
-    assert "wrong machine" in session.reason
-    assert crew.audit("session_cancel_asked")[0].actor == str(person)
-
-
-@pytest.mark.parametrize("person", [DAVE, GUEST, OUTSIDER], ids=str)
-def test_nobody_else_may_steer_a_session(crew: Crew, person: Person) -> None:
-    crew.machines.holding = True
-    number = crew.approved()
-    crew.works()
-    before = crew.session(number)
-
-    for act in (crew.service.cancel, crew.service.pause, crew.service.resume):
-        with pytest.raises(NotAllowed):
-            act(number, an_actor(person))
-
-    assert crew.session(number) == before
-
-
-def test_control_over_a_session_that_does_not_exist_is_not_found(crew: Crew) -> None:
-    with pytest.raises(NotFound):
-        crew.service.cancel(404, an_actor())
-
-
-def test_session_is_called_off_once(crew: Crew) -> None:
-    number = crew.starts()
-    crew.service.cancel(number, an_actor())
-
-    with pytest.raises(Conflict):
-        crew.service.cancel(number, an_actor(BOB))
-
-    assert crew.count("session_cancel_asked") == 1
-
-
-def test_cancel_closes_the_gate_and_has_its_message_redrawn(crew: Crew) -> None:
-    number = crew.starts()
-    posts(crew)
-
-    crew.service.cancel(number, an_actor())
-
-    gate = crew.step(number).gate
-    assert gate is not None
-    assert gate.status is GateStatus.CANCELLED
-    with crew.uow() as uow:
-        message = uow.outbox.message(number, Purpose.GATE, step_number=1, ordinal=1)
-    assert message is not None
-    assert message.revision > message.sent_revision
-
-
-def failed_and_asks(crew: Crew) -> int:
-    crew.machines.will_end(printed("no\n", 7))
-    number = crew.approved(a_step(on_failure="ask"), an_undo(1))
-    crew.runs(number)
-    assert crew.status(number) == N.NEEDS_ATTENTION
-    return number
-
-
-@pytest.mark.parametrize("person", [ALICE, DAVE, GUEST], ids=str)
-def test_only_an_approver_of_the_step_chooses_how_to_go_on(crew: Crew, person: Person) -> None:
-    number = failed_and_asks(crew)
-
-    with pytest.raises(NotAllowed):
-        crew.service.choose(number, 1, ev.Choice.SKIP, an_actor(person), "I know best.")
-
-    assert crew.status(number) == N.NEEDS_ATTENTION
-
-
-@pytest.mark.parametrize(
-    ("choice", "status"),
-    [
-        (ev.Choice.STOP, N.FAILED),
-        (ev.Choice.SKIP, N.COMPLETED_UNVERIFIED),
-        (ev.Choice.RETRY, N.WAITING_APPROVAL),
-        (ev.Choice.ROLLBACK, N.FAILED),
-    ],
-)
-def test_choice_of_an_approver_is_carried_out_and_recorded(crew: Crew, choice: ev.Choice, status: N) -> None:
-    number = failed_and_asks(crew)
-
-    crew.service.choose(number, 1, choice, an_actor(BOB), "The disk was full.")
-    crew.runs(number)
-
-    assert crew.status(number) == status
-    [record] = crew.audit("choice_made")
-    assert (record.data["choice"], record.data["reason"]) == (choice.value, "The disk was full.")
-
-
-def test_choice_without_a_reason_or_without_a_question_is_refused(crew: Crew) -> None:
-    number = failed_and_asks(crew)
-    waiting = crew.starts()
-
-    with pytest.raises(InvalidInput):
-        crew.service.choose(number, 1, ev.Choice.SKIP, an_actor(BOB), "  ")
-    with pytest.raises(Conflict):
-        crew.service.choose(waiting, 1, ev.Choice.SUCCEEDED, an_actor(BOB), "It surely worked.")
-
-    assert (crew.status(number), crew.status(waiting)) == (N.NEEDS_ATTENTION, N.WAITING_APPROVAL)
-
-
-def test_two_choices_at_the_same_moment_have_one_outcome(crew: Crew) -> None:
-    number = failed_and_asks(crew)
-
-    outcomes = together(
-        lambda: crew.service.choose(number, 1, ev.Choice.SKIP, an_actor(BOB), "It is fine."),
-        lambda: crew.service.choose(number, 1, ev.Choice.STOP, an_actor(CAROL), "It is not."),
-    )
-
-    assert len(refusals(outcomes)) == 1
-    assert crew.count("choice_made") == 1
-    assert crew.status(number) in {N.FAILED, N.COMPLETED_UNVERIFIED}
-
-
-# ------------------------------------------------------------ people while Slack is away
-
-
-def test_bearer_of_a_token_may_act_while_slack_cannot_be_asked_but_a_click_does_not_count(crew: Crew) -> None:
-    number = crew.starts()
-    crew.people.outage = True
-
-    with pytest.raises(Unverifiable):
-        crew.approves(number)
-    crew.approves(number, actor=api_actor(BOB))
-
-    assert crew.step(number).status is S.APPROVED
-
-
-def test_bearer_of_a_token_who_is_no_member_any_more_may_nothing(crew: Crew) -> None:
-    number = crew.starts()
-    crew.people.members -= {"U0BOB"}
-
-    with pytest.raises(NotAllowed):
-        crew.approves(number, actor=api_actor(BOB))
-    with pytest.raises(NotAllowed):
-        crew.service.cancel(number, api_actor(BOB))
-
-    assert crew.status(number) == N.WAITING_APPROVAL
-
-
-# ------------------------------------------------------------ clock
-
-
-def test_gate_expires_at_its_deadline_and_not_before(crew: Crew) -> None:
-    number = crew.starts()
-    gate = crew.gate(number)
-
-    with pytest.raises(Conflict):
-        crew.service.expire(gate.id)
-    crew.clock.time = gate.expires_at
-    for _ in range(2):
-        crew.service.expire(gate.id)
-
-    assert crew.status(number) == N.EXPIRED
-    assert crew.count("gate_expired") == 1
-    assert crew.due("run") == []
-
-
-def test_clock_that_comes_after_the_decision_changes_nothing(crew: Crew) -> None:
-    number = crew.starts()
-    gate = crew.gate(number)
-    crew.approves(number)
-    before = crew.session(number)
-    crew.clock.time = gate.expires_at
-
-    crew.service.expire(gate.id)
-    crew.service.remind(gate.id)
-    crew.service.expire("f" * 32)
-
-    assert crew.session(number) == before
-
-
-def test_approvers_are_reminded_once_at_half_time(crew: Crew) -> None:
-    number = crew.starts()
-    gate = crew.gate(number)
-    early = crew.due("remind")
-    crew.clock.time = NOW + timedelta(minutes=15)
-
-    due = crew.due("remind")
-    for _ in range(2):
-        crew.service.remind(gate.id)
-
-    assert (early, [job.id for job in due]) == ([], [gate.id])
-    assert crew.count("approvers_reminded") == 1
-    assert crew.due("remind") == []
-
-
-def test_deadline_and_vote_at_the_same_moment_have_one_outcome(crew: Crew) -> None:
-    number = crew.starts()
-    gate = crew.gate(number)
-    ballot = crew.ballot(number)
-    late = crew.another_service(crew.clock.time + timedelta(hours=1))
-
-    together(lambda: crew.service.decide(ballot), lambda: late.expire(gate.id))
-
-    kinds = [record.kind for record in crew.audit("step_approve", "gate_expired")]
-    assert kinds in (["step_approve"], ["gate_expired"])
-    assert crew.status(number) == (N.EXPIRED if kinds == ["gate_expired"] else N.IN_PROGRESS)
-
-
-# ------------------------------------------------------------ look
-
-
-def test_view_says_what_the_session_waits_for_and_where_its_thread_is(crew: Crew) -> None:
-    number = crew.starts()
-    posts(crew)
-
-    view = crew.service.view(number)
-
-    assert (view.session.id, view.channel) == (number, "C0OPS")
-    assert view.thread_ts
-    assert "approv" in view.explanation.sentence
-
-
-def test_view_of_a_session_in_a_queue_names_its_place(crew: Crew) -> None:
-    crew.machines.holding = True
-    first, second = crew.approved(), crew.approved()
-    crew.works()
-
-    assert crew.service.view(second).queue == (first, second)
-
-
-def test_looking_changes_nothing(crew: Crew) -> None:
-    number = crew.starts()
-    before = rows_of(crew)
-
-    crew.service.view(number)
-    crew.service.waiting()
-    crew.service.recent()
-    crew.service.output(number, 1)
-
-    assert rows_of(crew) == before
-    assert crew.session(number).version == 1
-    assert crew.machines.submitted == []
-
-
-def test_waiting_sessions_are_listed_oldest_first_and_no_other(crew: Crew) -> None:
-    first, second, done = crew.starts(), crew.starts(), crew.starts(a_free_step())
-    crew.runs(done)
-
-    assert [view.session.id for view in crew.service.waiting()] == [first, second]
-    assert [view.session.id for view in crew.service.waiting(limit=1, after=first)] == [second]
-    assert [line.id for line in crew.service.recent()] == [done, second, first]
-    assert [line.id for line in crew.service.recent(active=True)] == [second, first]
-
-
-def test_unknown_session_is_not_found(crew: Crew) -> None:
-    with pytest.raises(NotFound, match="no session 404"):
-        crew.service.view(404)

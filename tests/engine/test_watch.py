@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_uncertain_command_is_looked_up_at_once_and_then_less_and_less_often(cre
 
     seen = moments(crew, attempt, until=timedelta(minutes=8))
 
-    gaps = [later - earlier for earlier, later in zip(seen, seen[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(seen)]
     assert seen[0] == 0
     assert gaps[:5] == [5, 15, 30, 60, 120]
     assert set(gaps[5:]) <= {120}
@@ -198,9 +199,7 @@ def test_end_is_recorded_once_with_its_evidence(crew: Crew) -> None:
 
     step = crew.step(number)
     assert (step.status, step.exit_code, step.duration_seconds) == (S.SUCCEEDED, 0, 1.5)
-    assert crew.service.output(number, 1) == Output(
-        stdout="seen\n", stderr="careful\n", stdout_bytes=5, stderr_bytes=8
-    )
+    assert crew.service.output(number, 1) == Output(stdout="seen\n", stderr="careful\n", stdout_bytes=5, stderr_bytes=8)
     [record] = crew.audit("step_ended")
     assert (record.data["attempt"], record.data["outcome"], record.data["exit_code"]) == (attempt, "succeeded", 0)
 
@@ -208,10 +207,7 @@ def test_end_is_recorded_once_with_its_evidence(crew: Crew) -> None:
 def test_two_workers_that_see_the_same_end_record_it_once(crew: Crew) -> None:
     number, attempt = sent(crew)
     other = crew.another_worker("worker-2")
-    crew.machines.before["observe"] = lambda: (
-        crew.machines.before.clear(),
-        crew.does("observe", attempt, worker=other),
-    )
+    crew.machines.once_before("observe", lambda: crew.does("observe", attempt, worker=other))
 
     crew.does("observe", attempt)
 
@@ -547,7 +543,7 @@ def test_evidence_of_an_unknown_outcome_stays_until_a_person_has_chosen(crew: Cr
     number, attempt = sent(crew)
     crew.does("observe", attempt)
 
-    crew.does("cleanup", attempt) if crew.due("cleanup") else None
+    crew.runs(number)
     kept = crew.machines.cleaned == []
     crew.service.choose(number, 1, choice, an_actor(BOB), "I looked at the machine.")
     crew.works()

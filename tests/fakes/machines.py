@@ -81,6 +81,15 @@ class Machines:
         """Let the next calls of a method meet these, in order; None is a call in which all is well."""
         self._faults[method] += faults
 
+    def once_before(self, method: str, act: Callable[[], object]) -> None:
+        """Let something happen at the start of the next call of a method, and only of that one."""
+
+        def once() -> None:
+            del self.before[method]
+            act()
+
+        self.before[method] = once
+
     def will_end(self, *endings: RawResult) -> None:
         """Let the next commands that arrive end like this, whatever their scripts say."""
         self._endings += endings

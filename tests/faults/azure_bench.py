@@ -23,14 +23,15 @@ from engine import events as ev
 from engine.apply import store
 from engine.lifecycle import advance
 from engine.model import Session, Step, Target
+from engine.plan import digest_of
 from engine.ports import Command, Handle, Observation
 from engine.preparation import Preparation
-from engine.worker import Worker, WorkerParts
+from engine.worker import Patience, Worker, WorkerParts
 from playground.azure import AzureCloud
 from playground.azure.faults import Fault
 from storage.catalog import FileCatalog
 from storage.database import open_database
-from tests.builders import a_free_step, a_plan, a_session, an_actor
+from tests.builders import BOB, a_free_step, a_plan, a_session, an_actor
 from tests.connectors.azure import settings_for
 from tests.connectors.harness import CountingIds
 from tests.fakes.clock import MovableClock
@@ -61,67 +62,72 @@ class Trouble:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One case of the matrix. ``arrives`` says, for look-ups, whether the lost request reached the cloud."""
+class Strikes:
+    """Which trouble hits which request of one operation; ``for_ever`` hits all of them.
 
-    operation: str
-    trouble: Trouble
-    nth: int
-    when: str
+    Submissions and deletions are counted by step, polls and look-ups one by one. ``arrives`` says, for look-ups,
+    whether the request whose answer was lost has reached the cloud.
+    """
+
+    operation: str = ""
+    at: Mapping[int, Trouble] = field(default_factory=dict)
     arrives: bool = True
+    for_ever: Trouble | None = None
 
-    def __str__(self) -> str:
-        lost = "" if self.operation != "lookup" else "-arrived" if self.arrives else "-never-arrived"
-        return f"{self.operation}{lost}-{self.when}-{self.trouble}"
+    def trouble(self, operation: str, number: int) -> Trouble | None:
+        return (self.for_ever or self.at.get(number)) if operation == self.operation else None
 
 
 class BenchConnector(AzureConnector):
-    """The real connector, with a fault armed around the one call that a cell names. Its buckets follow the clock."""
+    """The real connector, with a fault armed around the calls that are struck. Its buckets follow the clock."""
 
-    def __init__(self, cloud: AzureCloud, clock: MovableClock, cell: Cell | None, read_seconds: float) -> None:
-        settings = settings_for(
-            cloud, read_seconds=read_seconds, side_seconds=5.0, stale_heartbeat_seconds=1e9, token_retries=0
-        )
-        super().__init__(settings, clock, CountingIds())
-        self._client._buckets = Buckets(lambda: clock.now().timestamp(), share=settings.bucket_share)
-        self._cloud, self._cell = cloud, cell
+    def __init__(self, cloud: AzureCloud, clock: MovableClock, strikes: Strikes, **settings: Any) -> None:
+        options: dict[str, Any] = {"read_seconds": 5.0, "side_seconds": 5.0, "stale_heartbeat_seconds": 1e9}
+        found = settings_for(cloud, **(options | settings))
+        super().__init__(found, clock, CountingIds())
+        self._client._buckets = Buckets(lambda: clock.now().timestamp(), share=found.bucket_share)
+        self._cloud, self._strikes = cloud, strikes
         self.calls = dict.fromkeys(_METHOD, 0)
-        self.struck = 0
+        self.struck = 0  #: requests that a fault has really met
         self._cleaned: list[str] = []
 
     # ------------------------------------------------------------ the calls of the worker
 
     def submit(self, command: Command) -> Handle:
-        with self._lost_before_lookups(), self._trouble("submit"):
+        self.calls["submit"] += 1
+        number = command.step_number if command.attempt_number == 1 else 0
+        with self._answer_lost(), self._trouble("submit", number):
             return super().submit(command)
 
     def observe(self, target: Target, handles: Sequence[Handle]) -> Mapping[str, Observation]:
-        self._let_the_machine_work([handle["name"] for handle in handles])
-        with self._trouble("poll"):
+        self.calls["poll"] += 1
+        self._let_the_machine_work({handle["name"] for handle in handles})
+        with self._trouble("poll", self.calls["poll"]):
             return super().observe(target, handles)
 
     def reconcile(self, command: Command) -> Handle | None:
-        hidden = self._of("lookup") and self.calls["lookup"] + 1 < self._cell_().nth + 1
-        self._hide(command, hidden=hidden and self.calls["lookup"] + 1 != self._cell_().nth)
-        with self._trouble("lookup"):
+        self.calls["lookup"] += 1
+        self._hide(command, hidden=self.calls["lookup"] < min(self._strikes.at, default=0))
+        with self._trouble("lookup", self.calls["lookup"]):
             return super().reconcile(command)
 
     def cleanup(self, handle: Handle) -> float | None:
-        if handle["attempt"] in self._cleaned:
-            return super().cleanup(handle)
-        self._cleaned.append(handle["attempt"])
-        with self._trouble("delete"):
+        self.calls["delete"] += 1
+        new = handle["attempt"] not in self._cleaned
+        if new:
+            self._cleaned.append(handle["attempt"])
+        with self._trouble("delete", len(self._cleaned) if new else 0):
             return super().cleanup(handle)
 
     # ------------------------------------------------------------ arming
 
     @contextmanager
-    def _trouble(self, operation: str) -> Iterator[None]:
-        self.calls[operation] += 1
-        if not self._of(operation) or self.calls[operation] != self._cell_().nth:
+    def _trouble(self, operation: str, number: int) -> Iterator[None]:
+        trouble = self._strikes.trouble(operation, number)
+        if trouble is None:
             yield
             return
-        fault = self._cloud.faults.add(_fault(self._cell_()))
+        fault = self._cloud.faults.add(_fault(trouble, _METHOD[operation]))
         if fault.where == "identity":
             self.close()  # forgets the token, so that the next request needs another
         try:
@@ -131,61 +137,55 @@ class BenchConnector(AzureConnector):
             self.struck += fault.used
 
     @contextmanager
-    def _lost_before_lookups(self) -> Iterator[None]:
+    def _answer_lost(self) -> Iterator[None]:
         """Only a request whose answer is lost is looked up."""
-        if not self._of("lookup"):
+        if self._strikes.operation != "lookup":
             yield
             return
-        lose = self._cloud.faults.lose_response if self._cell_().arrives else self._cloud.faults.reset
+        lose = self._cloud.faults.lose_response if self._strikes.arrives else self._cloud.faults.reset
         lose("PUT", PLACE)
-        yield
-        self._cloud.faults.clear()
+        try:
+            yield
+        finally:
+            self._cloud.faults.clear()
 
     def _hide(self, command: Command, *, hidden: bool) -> None:
         """Azure may not show for a while what it has accepted."""
-        machine = self._cloud.vm(VM)
+        machine = self._cloud.vm(VM)._vm
 
         def act() -> None:
-            for one in machine._vm.run_commands.values():
+            for one in machine.run_commands.values():
                 if command.attempt_id in one.name:
                     one.visible_from = float("inf") if hidden else 0.0
 
         self._cloud.on_loop(act)
 
-    def _let_the_machine_work(self, names: Sequence[str]) -> None:
+    def _let_the_machine_work(self, names: set[str]) -> None:
         """Hold the result back until the poll that shall see it: the third where polls are the subject."""
         machine = self._cloud.vm(VM)
-        held = self._of("poll") and self.calls["poll"] + 1 < 3
+        held = self._strikes.operation == "poll" and self.calls["poll"] < 3
         machine.quirks.pending_forever = held
         if not held:
-            self._cloud.wait_for(lambda: set(names) <= _ended(machine.run_commands()), 30)
-
-    def _of(self, operation: str) -> bool:
-        return self._cell is not None and self._cell.operation == operation
-
-    def _cell_(self) -> Cell:
-        assert self._cell is not None
-        return self._cell
+            self._cloud.wait_for(lambda: names <= _ended(machine.run_commands()), 30)
 
 
 def _ended(commands: list[dict[str, Any]]) -> set[str]:
     return {c["name"] for c in commands if c["properties"]["instanceView"]["executionState"] in ENDED}
 
 
-def _fault(cell: Cell) -> Fault:
-    trouble = cell.trouble
+def _fault(trouble: Trouble, method: str) -> Fault:
     if trouble.kind == "token":
         return Fault(kind="answer", where="identity", status=500, times=None)
-    usual = "conflict with a concurrent request" if trouble.status == 409 else "The server is busy."
+    concurrent = "The request failed due to conflict with a concurrent request."
     return Fault(
         kind=trouble.kind,  # type: ignore[arg-type]  # one of the kinds, from the table
-        method=_METHOD[cell.operation],
+        method=method,
         path_contains=PLACE,
         times=None,
         after_work=trouble.done,
         status=trouble.status or 500,
         code="Conflict" if trouble.status == 409 else "ServerBusy",
-        message=usual,
+        message=concurrent if trouble.status == 409 else "The server is busy.",
         retry_after=trouble.retry_after,
         seconds=5.0,
     )
@@ -198,8 +198,9 @@ class Bench:
     cloud: AzureCloud
     database_file: Path
     steps: int = 1
-    cell: Cell | None = None
-    read_seconds: float = 5.0
+    strikes: Strikes = Strikes()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    patience: Patience = Patience()
     clock: MovableClock = field(default_factory=MovableClock)
 
     def __post_init__(self) -> None:
@@ -207,7 +208,7 @@ class Bench:
         self.people = People()
         self.database = open_database(f"sqlite:///{self.database_file}")
         self.uow = self.database.unit_of_work(NoQueue(), owner="bench")
-        self.connector = BenchConnector(self.cloud, self.clock, self.cell, self.read_seconds)
+        self.connector = BenchConnector(self.cloud, self.clock, self.strikes, **self.settings)
         self.worker = self._worker()
         self.number = self._start()
 
@@ -224,15 +225,17 @@ class Bench:
                 preparation=Preparation(catalog=catalog, policy=a_policy(), connectors=connectors),
                 owner="bench",
                 log=lambda _event, **_fields: None,
+                patience=self.patience,
             )
         )
 
     def _start(self) -> int:
         steps = [a_free_step(name=f"Step {n}", script=f"effect {self.word}-{n}\n") for n in range(1, self.steps + 1)]
         plan = a_plan(*steps, target=self._target())
-        draft = a_session(*steps, nonce=f"{next(_numbers):032x}", created_at=self.clock.now())
+        nonce = f"{next(_numbers):032x}"
+        draft = a_session(*steps, nonce=nonce, created_at=self.clock.now(), plan=plan, digest=digest_of(plan))
         with self.uow() as uow:
-            session = uow.sessions.add(_with_plan(draft, plan), request_key=self.word)
+            session = uow.sessions.add(draft, request_key=self.word)
             started = advance(session, ev.Started(), self.clock.now())
             store(uow, session, started, actor=an_actor(), kind="session_started", now=self.clock.now())
             uow.commit()
@@ -286,6 +289,16 @@ class Bench:
         self.clock.advance(seconds=max((following - self.clock.now()).total_seconds(), 0.0) + 0.001)
         return True
 
+    def chooses(self, choice: ev.Choice) -> None:
+        """A person has looked at the machine."""
+        with self.uow() as uow:
+            session = uow.sessions.get(self.number)
+            assert session is not None
+            event = ev.Chosen(step_number=1, choice=choice, actor=an_actor(BOB), reason="I looked.")
+            change = advance(session, event, self.clock.now())
+            store(uow, session, change, actor=an_actor(BOB), kind="choice_made", now=self.clock.now())
+            uow.commit()
+
     # ------------------------------------------------------------ what is on record
 
     @property
@@ -319,21 +332,9 @@ class Bench:
         return sum(line.endswith(f" {self.word}-{step}") for line in lines)
 
     def leftovers(self) -> list[str]:
-        """Run commands of this session that are still on the machine once it had time to remove them."""
+        """Run commands of this session that are still on the machine."""
         names = set(self.attempts())
-
-        def left() -> list[str]:
-            return [c["name"] for c in self.cloud.vm(VM).run_commands() if c["name"] in names]
-
-        return left()
-
-
-def _with_plan(draft: Session, plan: Any) -> Session:
-    from dataclasses import replace
-
-    from engine.plan import digest_of
-
-    return replace(draft, plan=plan, digest=digest_of(plan))
+        return [c["name"] for c in self.cloud.vm(VM).run_commands() if c["name"] in names]
 
 
 @contextmanager

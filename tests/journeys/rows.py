@@ -20,6 +20,7 @@ from engine.model import Session
 from playground.stage import Stage
 from storage.connecting import connect_to_migrate
 from storage.database import open_database
+from storage.ledgers import OutboxRow
 from storage.tables import AttemptRow, GateRow
 from tests.storage.builders import NoQueue
 
@@ -80,13 +81,16 @@ class Rows:
             row = connection.execute(select(*GateRow.__table__.columns).where(mine)).mappings().one()
             connection.execute(update(GateRow).where(mine).values(**change(row)))
 
-    def end_lease(self, session: int) -> None:
-        """Let the time run out in which PostgreSQL's other processes leave a dead sender's attempt alone."""
+    def end_leases(self) -> None:
+        """Let the minute pass in which a sender that is silent, of commands or of messages, is believed to be alive."""
+        age = timedelta(minutes=2)
         with self._writing() as connection:
-            mine = AttemptRow.session_id == session
-            (row,) = connection.execute(select(AttemptRow.id, AttemptRow.created_at).where(mine)).mappings()
-            earlier = row["created_at"] - timedelta(minutes=2)
-            connection.execute(update(AttemptRow).where(mine).values(created_at=earlier))
+            for table, key, column in (
+                (AttemptRow, AttemptRow.id, AttemptRow.created_at),
+                (OutboxRow, OutboxRow.id, OutboxRow.sending_since),
+            ):
+                for found in connection.execute(select(key, column).where(column.is_not(None))).all():
+                    connection.execute(update(table).where(key == found[0]).values({column.key: found[1] - age}))
 
     def number_from(self, number: int) -> None:
         """Let the next session have this number, as if those before it had been."""

@@ -170,3 +170,16 @@ def test_example_of_the_page_opens_no_door_for_a_guessable_token(file: Path):
 
 def test_policy_of_the_playground_is_a_policy():
     assert load_policy(PLAYGROUND).document.workspace.team == "T0DEMO"
+
+
+def test_one_token_for_two_people_is_refused_at_the_second(file: Path):
+    second = """\
+  - name: other
+    sha256: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+    person: U0CAROL
+"""
+
+    refused = refusal(file, GOOD + second)
+
+    assert "the same SHA-256" in refused.message
+    assert line_of(file, refused) == 17

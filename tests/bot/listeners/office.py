@@ -134,6 +134,8 @@ class Office:
     machines: Machines = field(default_factory=Machines)
     members: Members = field(default_factory=Members)
     gone: list[str] = field(default_factory=list)
+    answered: list[tuple[str, float]] = field(default_factory=list)  #: kind of request, seconds
+    refused: list[str] = field(default_factory=list)  #: error codes
     told: list[tuple[str, str, str]] = field(default_factory=list)  #: person, place, text
 
     def __post_init__(self) -> None:
@@ -153,6 +155,8 @@ class Office:
             identity=self.identity,
             watchdog=self.watchdog,
             on_uninstalled=self.gone.append,
+            acknowledged=lambda kind, seconds: self.answered.append((kind, seconds)),
+            refused=self.refused.append,
         )
         self.app: App = build_app(self.desk, self.client, signing_secret=self.workspace.signing_secret)
 

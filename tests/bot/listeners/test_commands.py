@@ -35,6 +35,15 @@ def test_show_names_the_parameters(alice):
     assert "service" in types(alice, "show restart-web").message.plain()
 
 
+def test_every_answer_is_timed_and_every_refusal_counted(alice, office: Office):
+    types(alice, "help")
+    types(alice, "show restart-wbe")
+
+    assert [kind for kind, _ in office.answered] == ["command", "command"]
+    assert all(0 <= seconds < 3 for _, seconds in office.answered)
+    assert office.refused == ["not_found"]
+
+
 def test_unknown_runbook_is_refused_with_the_nearest_name(alice):
     assert "restart-web" in types(alice, "show restart-wbe").text
 
