@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from engine import events as ev
+from engine.admission import require_member, require_place, same_request
 from engine.apply import store
 from engine.ballots import Ballot, Seen, gate_meant, person_of, require_control
 from engine.effects import Purpose
-from engine.errors import Conflict, InvalidInput, NotAllowed, NotFound, Refused, Unverifiable
+from engine.errors import Conflict, InvalidInput, NotAllowed, NotFound, Refused
 from engine.explain import Explanation, explain
 from engine.lifecycle import advance
 from engine.model import (
@@ -31,7 +32,6 @@ from engine.model import (
     Plan,
     Session,
     SessionStatus,
-    Source,
 )
 from engine.policy import Policy, judge
 from engine.ports import Clock, Connector, Directory, Ids, Summary, UnitOfWork, UnitOfWorkFactory
@@ -91,9 +91,9 @@ class Service:
         with self._uow() as uow:
             known = uow.sessions.by_request(request.key)
             if known is not None:
-                return _same_request(self._load(uow, known), request)
-        self._require_member(request.actor)
-        self._require_place(request)
+                return same_request(self._load(uow, known), request)
+        require_member(self._parts.directory, request.actor)
+        require_place(self._parts.directory, request)
         draft = self._parts.preparation.draft(request, nonce=self._parts.ids.token(), now=self._now())
         with self._uow() as uow:
             session = uow.sessions.add(draft, request_key=request.key)
@@ -115,7 +115,7 @@ class Service:
     def decide(self, ballot: Ballot) -> Session:
         """Count one person's vote on one open gate, or say why it does not count."""
         try:
-            person = self._require_member(ballot.actor)
+            person = require_member(self._parts.directory, ballot.actor)
         except NotAllowed as refusal:
             self._record_stranger(ballot, refusal)
             raise
@@ -231,29 +231,6 @@ class Service:
     def _now(self) -> datetime:
         return self._parts.clock.now()
 
-    def _require_member(self, actor: Actor) -> Person:
-        """Return the person if they are a member now.
-
-        A bearer token is proof of its own, so API and command line still work while Slack cannot be asked.
-        """
-        person = person_of(actor)
-        try:
-            self._parts.directory.require_member(person)
-        except Unverifiable:
-            if actor.source not in {Source.API, Source.CLI}:
-                raise
-        return person
-
-    def _require_place(self, request: StartRequest) -> None:
-        """Refuse a channel that the bot cannot post in; a bearer token may start while Slack cannot be asked."""
-        if request.place is None:
-            return
-        try:
-            self._parts.directory.require_postable(request.place)
-        except Unverifiable:
-            if request.actor.source not in {Source.API, Source.CLI}:
-                raise
-
     def _load(self, uow: UnitOfWork, session_id: int) -> Session:
         session = uow.sessions.get(session_id)
         if session is None:
@@ -314,7 +291,7 @@ class Service:
     def _control(
         self, session_id: int, actor: Actor, event: ev.Event, kind: str, *, step_number: int | None = None
     ) -> Session:
-        self._require_member(actor)
+        require_member(self._parts.directory, actor)
         return look_again(lambda: self._steer(session_id, actor, event, kind=kind, step_number=step_number))
 
     def _steer(self, session_id: int, actor: Actor, event: ev.Event, *, kind: str, step_number: int | None) -> Session:
@@ -352,16 +329,6 @@ class Service:
             transition = advance(session, event, self._now())
             store(uow, session, transition, actor=SYSTEM, kind=kind, now=self._now(), step_number=gate.step_number)
             uow.commit()
-
-
-def _same_request(session: Session, request: StartRequest) -> Session:
-    """A repeated request gets the session it has started; another request under its key is a mistake."""
-    if (session.plan.runbook, session.ticket) != (request.runbook, request.ticket):
-        raise Conflict(
-            f"This request key has already started session {session.id}, for something else.",
-            hint="Use a new key for a new request.",
-        )
-    return session
 
 
 __all__ = ["Ballot", "GateStatus", "Parts", "Seen", "Service", "StartRequest", "View"]

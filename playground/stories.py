@@ -114,7 +114,8 @@ class Scene:
         """Wait until only this person is shown all words; return what they read."""
 
         def found() -> str | None:
-            said = (f"{m.text}\n{m.plain()}" for m in self.person(name).ephemerals(self.channel))
+            seen = self.person(name).ephemerals(self.channel)
+            said = (f"{m.text}\n{m.plain()}" if m.blocks else m.text for m in seen)
             return next((text for text in said if all(word.lower() in text.lower() for word in words)), None)
 
         text = self.wait_for(found, f"{' and '.join(words)!r}, visible to {name} only")

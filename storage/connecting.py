@@ -5,7 +5,10 @@ Nothing is opened at import. No address with a password may reach a message or a
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from storage.transaction import TAKES_WRITE_LOCK
 _EXAMPLE = "Examples: sqlite:///runbook.db, postgresql://user:password@host/runbook"
 WRITE_PATIENCE = 1.0  # seconds; a listener has three until Slack gives up on it
 _WRITING = "writes"
+_SWITCH_TRIES = 200
+_SWITCH_SECONDS = 0.05
 
 # Both limits stay below two seconds: a person waits at the other end.
 _POSTGRES_LIMITS = "-c statement_timeout=1800 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000"
@@ -75,10 +80,23 @@ def connect_to_migrate(url: str) -> Engine:
     return engine
 
 
+def _write_ahead(connection: Any) -> None:
+    """Switch a new file to the write-ahead log. Two who do so at once are refused at once, not made to wait."""
+    for _ in range(_SWITCH_TRIES):
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        time.sleep(_SWITCH_SECONDS)
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
 def _prepare_sqlite(engine: Engine, foreign_keys: str) -> None:
     def prepare(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver must not begin transactions behind our back
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"foreign_keys={foreign_keys}"):
+        _write_ahead(connection)
+        for pragma in ("synchronous=FULL", f"foreign_keys={foreign_keys}"):
             connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", prepare)

@@ -36,7 +36,7 @@ class Board:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sections: dict[str, dict[str, str]] = {}
+        self._sections: dict[str, dict[str, tuple[Any, str]]] = {}
         self._tabs: set[Tab] = set()
 
     @property
@@ -47,7 +47,7 @@ class Board:
         """Add a tab; the first thing it hears is everything."""
         tab = Tab()
         with self._lock:
-            everything = {key: text for section in self._sections.values() for key, text in section.items()}
+            everything = {key: text for section in self._sections.values() for key, (_, text) in section.items()}
             tab.tell(_message(everything, (), reset=True))
             self._tabs.add(tab)
         return tab
@@ -63,13 +63,19 @@ class Board:
                 tab.tell(None)
 
     def show(self, section: str, records: Records) -> None:
-        """Replace a section; tabs hear of the records that differ."""
-        written = {key: json.dumps(value, default=str) for key, value in records.items()}
+        """Replace a section; tabs hear of the records that differ.
+
+        Whoever made a record never changes it afterwards: it is compared with its successor, and only what differs
+        is written out again.
+        """
+        before = self._sections.get(section, {})
+        same = {key for key, value in records.items() if key in before and before[key][0] == value}
+        changed = {key: json.dumps(value, default=str) for key, value in records.items() if key not in same}
+        gone = [key for key in before if key not in records]
         with self._lock:
-            before = self._sections.get(section, {})
-            changed = {key: text for key, text in written.items() if before.get(key) != text}
-            gone = [key for key in before if key not in written]
-            self._sections[section] = written
+            self._sections[section] = {
+                key: before[key] if key in same else (value, changed[key]) for key, value in records.items()
+            }
             if changed or gone:
                 message = _message(changed, gone)
                 for tab in self._tabs:

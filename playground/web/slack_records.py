@@ -11,6 +11,7 @@ from bot import ids
 from bot.grammar import USAGES
 from playground.slack.journal import Entry
 from playground.slack.model import Channel, File, Message, User, View
+from playground.slack.render import readable
 from playground.slack.seed import ALICE, APPROVERS_GROUP
 from playground.slack.server import SlackWorkspace
 from playground.slack.state import World
@@ -18,6 +19,7 @@ from playground.slack.state import World
 Json = dict[str, Any]
 ENTRIES_SHOWN = 400
 PREVIEW_CHARACTERS = 1500
+ABOUT_CHARACTERS = 140
 
 
 def workspace_records(slack: SlackWorkspace) -> dict[str, Json]:
@@ -74,7 +76,7 @@ def _role(world: World, user: User) -> str:
     if user.is_bot:
         return "app"
     if user.is_outsider:
-        return "other company"
+        return "outsider"
     if user.is_guest:
         return "guest"
     if user.id in world.groups[APPROVERS_GROUP].members:
@@ -107,7 +109,7 @@ def _message(message: Message) -> Json:
         "edited": message.edited is not None,
         "revisions": len(message.edits),
         "files": [_file(file) for file in message.files],
-        "reactions": message.reactions,
+        "reactions": {name: list(users) for name, users in message.reactions.items()},
         "metadata": message.metadata,
     }
 
@@ -137,4 +139,18 @@ def _entry(entry: Entry) -> Json:
         "ok": entry.ok,
         "latency_ms": entry.latency_ms,
         "note": entry.note,
+        "about": _about(entry)[:ABOUT_CHARACTERS],
     }
+
+
+def _about(entry: Entry) -> str:
+    """Who did what with it, in a few words."""
+    request = entry.request
+    if entry.kind != "delivery":
+        return readable(str(request.get("text", "")))
+    if "command" in request:
+        return f"{request['user_name']} types {request['command']} {request['text']}"
+    who = request.get("user", {}).get("name", "")
+    used = ", ".join(action["action_id"] for action in request.get("actions", []))
+    what = used or request.get("callback_id") or request.get("view", {}).get("callback_id", "")
+    return f"{who}: {what}" if who and what else who

@@ -399,10 +399,10 @@ def test_cancel_during_the_sending_is_passed_on_once_the_command_has_arrived(cre
     crew.machines.before["submit"] = lambda: crew.service.cancel(number, an_actor())
 
     crew.does("run", number)
-    running = crew.status(number)
+    running, asked = crew.status(number), [job.id for job in crew.notebook.noted if job.task == "cancel"]
     crew.runs(number)
 
-    assert running == N.IN_PROGRESS
+    assert (running, asked) == (N.IN_PROGRESS, [crew.attempt(number).id])
     assert (crew.attempt(number).status, crew.status(number)) == (AttemptStatus.CANCELLED, N.CANCELLED)
     assert len(crew.machines.submitted) == 1
 

@@ -7,11 +7,13 @@ strikes and that leave the session able to go on are struck in one session of th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -139,13 +141,24 @@ def cloud() -> Iterator[AzureCloud]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory where there is such a place: what a power cut leaves on a disk is not the subject here."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path_factory.mktemp("benches")
+        return
+    with TemporaryDirectory(prefix="runbook-benches-", dir=memory) as made:
+        yield Path(made)
+
+
 @pytest.fixture
-def opened(cloud: AzureCloud, migrated_file: Path, tmp_path: Path) -> Open:
+def opened(cloud: AzureCloud, migrated_file: Path, folder: Path) -> Open:
     def start(case: Case, **options: object) -> AbstractContextManager[Bench]:
         hangs = any(trouble.kind == "hang" for trouble in case.troubles)
         settings = {"read_seconds": HANGS} if hangs else {}
         given = {"strikes": case.strikes, "steps": case.steps, "settings": settings}
-        return bench(cloud, migrated_file, tmp_path, **(given | options))
+        return bench(cloud, migrated_file, folder, **(given | options))
 
     return start
 

@@ -63,7 +63,7 @@ function drawMachine(vm) {
     { class: "card machine", "data-vm": vm.name },
     h("h3", {}, vm.name),
     h("p", { class: "states" }, state("power", vm.power), state("agent", vm.agent), h("span", { class: "when" }, `run commands ${vm.slots.length} of ${vm.slots_max}`)),
-    h("div", { class: "buttons" }, DEEDS.map(([deed, label]) => button(deed, label)), broken ? button("repair_agent", "Repair agent") : button("break_agent", "Break agent", "danger")),
+    h("div", { class: "buttons" }, DEEDS.map(([deed, label]) => button(deed, label)), broken ? button("repair_agent", "Repair agent") : button("break_agent", "Break agent")),
     part("Running now", vm.processes.map((one) => h("li", {}, h("code", {}, `${one.pid}`), ` ${one.command}`)), "nothing"),
     part("Run commands", vm.slots.map((slot) => h("li", {}, h("code", {}, slot.name), ` ${[slot.provisioning, slot.state].filter(Boolean).join(", ")}${slot.state === "Succeeded" || slot.state === "Failed" ? `, exit code ${slot.exit_code}` : ""}`)), "none"),
     part("Effects", vm.effects.map((effect) => h("li", {}, h("code", {}, effect))), "nothing has been changed"),
@@ -78,7 +78,10 @@ function state(what, value) {
 }
 
 function part(title, items, otherwise) {
-  return [h("h4", {}, title), items.length ? h("ul", { class: "plain-list" }, items) : h("p", { class: "when" }, otherwise)];
+  if (!items.length) {
+    return h("p", { class: "when" }, h("strong", {}, `${title}: `), otherwise);
+  }
+  return [h("h4", {}, title), h("ul", { class: "plain-list" }, items)];
 }
 
 function quirks(vm) {

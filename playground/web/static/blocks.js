@@ -60,7 +60,7 @@ function section(block, context) {
 
 function contextElement(element, block, context) {
   if (element.type === "image") {
-    return h("span", { class: "tiny-image", role: "img", "aria-label": element.alt_text, title: element.image_url }, "🖼");
+    return h("span", { class: "tiny-image", role: "img", "aria-label": element.alt_text, title: element.image_url }, "▣");
   }
   return ["mrkdwn", "plain_text"].includes(element.type) ? h("span", {}, textNodes(element)) : drawElement(element, block, context);
 }

@@ -150,7 +150,7 @@ export class Composer {
     const place = this.place;
     const { error } = await act("type", { actor: store.actor.name, channel, thread, line });
     if (error && place === this.place) {
-      this.notice.replaceChildren(h("p", { class: "notice" }, h("small", {}, "👁 Only visible to you"), h("span", {}, error)));
+      this.notice.replaceChildren(h("p", { class: "notice" }, h("small", {}, "Only visible to you"), h("span", {}, error)));
       if (!this.input.value) {
         this.#write(line);
       }

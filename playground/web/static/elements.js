@@ -71,7 +71,7 @@ function initial(element) {
 const ELEMENTS = {
   button,
   overflow,
-  image: (element) => h("span", { class: "tiny-image", role: "img", "aria-label": element.alt_text }, "🖼"),
+  image: (element) => h("span", { class: "tiny-image", role: "img", "aria-label": element.alt_text }, "▣"),
   static_select: (element, slot) => select(slot, element.options ?? [], element.option_groups),
   users_select: (element, slot) => select(slot, people()),
   conversations_select: (element, slot) => select(slot, conversations(element.filter)),

@@ -31,7 +31,7 @@ export class Inspector {
         h(
           "div",
           { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Journal" },
-          h("table", {}, h("thead", {}, h("tr", {}, ["#", "Time", "Kind", "Name", "Took", "Note"].map((head) => h("th", { scope: "col" }, head)))), this.body),
+          h("table", {}, h("thead", {}, h("tr", {}, ["#", "Time", "Kind", "Name", "Took", "What"].map((head) => h("th", { scope: "col" }, head)))), this.body),
         ),
         this.details,
       ),
@@ -41,7 +41,7 @@ export class Inspector {
   show() {
     const words = this.words.value.toLowerCase();
     const all = store.all("entry:").sort(([one], [other]) => (one < other ? 1 : -1));
-    const found = all.filter(([, entry]) => (!this.kind.value || entry.kind === this.kind.value) && (!words || `${entry.name} ${entry.note}`.toLowerCase().includes(words)));
+    const found = all.filter(([, entry]) => (!this.kind.value || entry.kind === this.kind.value) && (!words || `${entry.name} ${entry.about} ${entry.note}`.toLowerCase().includes(words)));
     this.rows.show(found.map(([key, entry]) => [key, entry, entry]));
     this.count.textContent = `${found.length} of the newest ${all.length}`;
   }
@@ -52,10 +52,10 @@ export class Inspector {
       { class: entry.ok ? "" : "failed", "data-number": entry.number },
       h("td", {}, entry.number),
       h("td", {}, new Date(entry.at).toLocaleTimeString([], { hour12: false })),
-      h("td", {}, KINDS[entry.kind] ?? entry.kind),
+      h("td", { class: "one-line" }, KINDS[entry.kind] ?? entry.kind),
       h("td", {}, h("button", { type: "button", class: "link", key: "open", onclick: () => this.#open(entry) }, entry.name)),
       h("td", {}, took(entry)),
-      h("td", { class: "note" }, `${entry.ok ? "" : "✗ "}${entry.note}`),
+      h("td", { class: "note" }, entry.about ? h("span", { class: "about" }, entry.about) : null, `${entry.ok ? "" : "✗ "}${entry.note}`),
     );
   }
 

@@ -13,7 +13,7 @@ import { Workspace } from "./workspace.js";
 
 const VIEWS = { workspace: ["Workspace", Workspace], azure: ["Azure", Azure], inspector: ["Inspector", Inspector], faults: ["Faults", Faults], stories: ["Stories", Stories] };
 const THEME = "playground-theme";
-const THEMES = { auto: "◐ Auto", light: "☀ Light", dark: "☾ Dark" };
+const THEMES = { auto: "◐", light: "☀", dark: "☾" };
 const ANNOUNCED = 20;
 
 const main = document.getElementById("main");
@@ -46,6 +46,7 @@ function paint(button, theme) {
   document.documentElement.dataset.theme = theme;
   button.textContent = THEMES[theme] ?? THEMES.auto;
   button.setAttribute("aria-label", `Colours: ${theme}`);
+  button.title = `Colours: ${theme}`;
 }
 
 function showPeople() {

@@ -10,6 +10,7 @@ import { mrkdwn, oneLine } from "./text.js";
 import { act, ask } from "./wire.js";
 
 const AT_END = 40;
+const PAGE = 100;
 
 export function avatar(user) {
   const initials = (user?.real_name ?? "?").split(" ").map((word) => word[0]).slice(0, 2).join("");
@@ -29,7 +30,7 @@ export function drawMessage({ message, replies, place }) {
       h(
         "div",
         { class: "message-main" },
-        message.only_for ? h("p", { class: "only-you" }, "👁 Only visible to you") : null,
+        message.only_for ? h("p", { class: "only-you" }, "Only visible to you") : null,
         head(message, user),
         message.broadcast && place === "channel" ? h("p", { class: "only-you" }, "replied to a thread") : null,
         h("div", { class: "message-body" }, body(message, place)),
@@ -104,7 +105,7 @@ function file(shared) {
   return h(
     "figure",
     { class: "file" },
-    h("figcaption", {}, h("span", { "aria-hidden": "true" }, "📄 "), h("strong", {}, shared.title), h("span", { class: "when" }, ` ${size(shared.size)}`)),
+    h("figcaption", {}, h("strong", {}, shared.title), h("span", { class: "when" }, ` ${size(shared.size)}`)),
     h("pre", { class: "code", tabindex: "0" }, shared.preview),
     shared.cut ? h("p", { class: "hint" }, "This is its beginning.") : null,
     h("button", { type: "button", class: "link", key: `file-${shared.id}`, onclick: whole }, "Open the whole file"),
@@ -140,13 +141,21 @@ export class MessageList {
   constructor(label, place) {
     this.place = place;
     this.list = h("ol", { class: "messages-list" });
-    this.root = h("div", { class: "messages", tabindex: "0", role: "region", "aria-label": label }, this.list);
+    this.earlier = h("button", { type: "button", class: "link earlier", onclick: () => this.#more() }, "Show earlier messages");
+    this.root = h("div", { class: "messages", tabindex: "0", role: "region", "aria-label": label }, this.earlier, this.list);
+    this.most = PAGE;
     this.keyed = new Keyed(this.list, drawMessage);
+    this.following = true;
+    this.root.addEventListener("scroll", () => this.#scrolled());
+    const keep = new ResizeObserver(() => this.following && this.toEnd());
+    keep.observe(this.list);
+    keep.observe(this.root);
   }
 
-  show(items) {
-    const { scrollHeight, scrollTop, clientHeight } = this.root;
-    const following = scrollHeight - scrollTop - clientHeight < AT_END;
+  show(all) {
+    this.all = all;
+    const items = all.slice(-this.most);
+    this.earlier.hidden = items.length === all.length;
     const actor = store.actor?.id;
     const versions = items.map(({ message, replies }) => {
       const id = `${message.only_for ?? ""}/${message.ts}`;
@@ -156,17 +165,37 @@ export class MessageList {
     });
     this.versions = new Map(versions);
     this.keyed.show(items.map((item, index) => [versions[index][0], versions[index][1], { ...item, place: this.place }]));
-    if (following) {
-      this.root.scrollTop = this.root.scrollHeight;
+  }
+
+  #more() {
+    const { scrollHeight, scrollTop } = this.root;
+    this.most += PAGE;
+    this.following = false;
+    this.show(this.all);
+    this.root.scrollTop = scrollTop + this.root.scrollHeight - scrollHeight;
+    this.root.focus();
+  }
+
+  // A list that grew under the reader has not been scrolled by them.
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.root;
+    const grown = scrollHeight !== this.height;
+    this.height = scrollHeight;
+    if (grown && this.following) {
+      this.toEnd();
+    } else {
+      this.following = scrollHeight - scrollTop - clientHeight < AT_END;
     }
   }
 
   toEnd() {
+    this.following = true;
     this.root.scrollTop = this.root.scrollHeight;
   }
 
   clear() {
     this.versions = new Map();
+    this.most = PAGE;
     this.keyed.clear();
   }
 }

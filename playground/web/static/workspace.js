@@ -120,7 +120,7 @@ export class Workspace {
     const [shortcut] = (store.get("workspace")?.shortcuts ?? []).filter((each) => each.type === "global");
     this.side.replaceChildren(
       h("h2", {}, "Channels"),
-      h("ul", {}, mine.map((each) => this.#entry(each.id, `${each.private ? "🔒" : "#"} ${each.name}`, each.id === here?.id, each))),
+      h("ul", {}, mine.map((each) => this.#entry(each.id, `# ${each.name}`, each.id === here?.id, each))),
       h("h2", {}, "Apps"),
       h("ul", {}, this.#entry(HOME, "⚙ Runbook Bot: Home", isHome), this.#entry(DIRECT, "⚙ Runbook Bot: Messages", store.place.channel === DIRECT)),
       h("h2", {}, "Shortcuts"),
@@ -131,8 +131,8 @@ export class Workspace {
     [...this.side.querySelectorAll("[data-key]")].find((each) => each.dataset.key === focused)?.focus();
   }
 
-  #entry(channel, label, current, { archived, shared } = {}) {
-    const marks = [archived ? "archived" : "", shared ? "shared" : ""].filter(Boolean).join(", ");
+  #entry(channel, label, current, { archived, shared, private: closed } = {}) {
+    const marks = [closed ? "private" : "", archived ? "archived" : "", shared ? "shared" : ""].filter(Boolean).join(", ");
     return h(
       "li",
       {},

@@ -132,7 +132,7 @@ class Installation:
             self.clock,
             sender=StoredSender(client),
             renderer=Renderer(self.clock),
-            settings=DeliverySettings(threads=1),
+            settings=DeliverySettings(threads=1, batch=1),  # one at a time: always in the same order
         )
 
     # ------------------------------------------------------------ moving

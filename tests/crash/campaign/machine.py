@@ -19,7 +19,6 @@ from tests.builders import WEB
 from tests.crash.campaign.world import Ledger, Line, StoredClock
 
 SHOWN_AFTER = 3.0  #: seconds until a look-up by name finds what has arrived
-POLLS = (2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class Nature:
     printed: str = "done\n"
     mute: bool = False  #: nothing is ever heard of a command again, as with a blocked network
     leftovers: int = 0  #: how many clean-ups each command takes before nothing is left
-    stoppable: bool = True
+    polls: tuple[float, ...] = (2.0, 4.0, 8.0)
 
 
 @dataclass
@@ -66,7 +65,7 @@ class StoredMachine:
             label="a machine that outlives us",
             cancel="confirmed",
             shells=(Shell.BASH,),
-            poll_seconds=POLLS,
+            poll_seconds=self._nature.polls,
             max_timeout_seconds=5400,
         )
 
@@ -131,7 +130,7 @@ class StoredMachine:
 
     def cancel(self, handle: Handle) -> CancelAnswer:
         run = self._runs.get(handle["attempt"])
-        if run is None or not self._nature.stoppable:
+        if run is None:
             return CancelAnswer.NOT_POSSIBLE
         if self._seen(run).result is None:
             self._add("cancel", attempt=handle["attempt"])

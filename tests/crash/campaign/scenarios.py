@@ -179,7 +179,7 @@ def _ends(*statuses: str, key: str = "a") -> dict[str, frozenset[str]]:
 
 _RUNS = (AttemptStatus.ACCEPTED, AttemptStatus.RUNNING)
 _SENT = attempt_is(*_RUNS)
-_QUIET = Nature(mute=True)
+_QUIET = Nature(mute=True, polls=(10.0, 400.0))
 
 _WAITING = (
     Scenario(name="start", acts=(starts("one-step"),), ends=_ends("waiting_approval")),
@@ -212,13 +212,13 @@ _RUNNING = (
     Scenario(
         name="cancel while running",
         acts=(starts("one-step"), votes(BOB), cancels(_SENT)),
-        nature=Nature(seconds=60),
+        nature=Nature(seconds=300),
         ends=_ends("cancelled"),
     ),
     Scenario(
         name="cancel while submitting",
         acts=(starts("one-step"), votes(BOB), cancels(attempt_is(AttemptStatus.SUBMITTING))),
-        nature=Nature(seconds=60, meets=("answer lost",)),
+        nature=Nature(seconds=300, meets=("answer lost",)),
         ends=_ends("cancelled"),
     ),
     Scenario(

@@ -7,7 +7,6 @@ back with its metadata, unless it may not be read. No network: the sender's clie
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from slack_sdk import WebClient
@@ -49,6 +48,7 @@ class StoredSlack(WebClient):
         answer: Line = {"ok": True, "ts": arguments.get("ts", ts)}
         if method == "files.getUploadURLExternal":
             answer |= {"upload_url": f"https://files.example/{ts}", "file_id": f"F{ts}"}
+            self._ledger.add(call=method, id=f"F{ts}", name=arguments["filename"])
         if method in SHOWING:
             self._ledger.add(call=method, **(arguments | {"ts": answer["ts"]}))
         return answer
@@ -57,7 +57,8 @@ class StoredSlack(WebClient):
         if not self._readable:
             raise SlackApiError("missing_scope", _refusal(method))
         oldest, thread = float(arguments["oldest"]), arguments.get("ts", "")
-        messages = [m for m in shown(self._ledger.lines) if m["channel"] == arguments["channel"]]
+        everything = [*shown(self._ledger.lines), *shared_files(self._ledger.lines)]
+        messages = [m for m in everything if m["channel"] == arguments["channel"]]
         mine = [m for m in messages if (m["ts"] == thread or m.get("thread_ts", "") == thread) and thread]
         roots = [m for m in messages if not m.get("thread_ts")]
         found = mine if method == "conversations.replies" else roots[::-1]
@@ -85,15 +86,23 @@ def shown(lines: list[Line]) -> list[Line]:
     return list(posts.values())
 
 
+def shared_files(lines: list[Line]) -> list[Line]:
+    """Return the messages that carry files."""
+    names = {line["id"]: line["name"] for line in lines if line["call"] == "files.getUploadURLExternal"}
+    found = []
+    for line in lines:
+        if line["call"] == "files.completeUploadExternal":
+            files = json.loads(line["files"]) if isinstance(line["files"], str) else line["files"]
+            place = {"channel": line["channel_id"], "thread_ts": line.get("thread_ts", ""), "ts": line["ts"]}
+            found.append(place | {"text": "", "files": [{"name": names[file["id"]]} for file in files]})
+    return found
+
+
 def key_of(message: Line) -> str:
     """Return the outbox key that a message carries."""
     metadata = message.get("metadata") or {}
     metadata = json.loads(metadata) if isinstance(metadata, str) else metadata
     return str(metadata.get("event_payload", {}).get("outbox", ""))
-
-
-def moment(message: Line) -> datetime:
-    return datetime.fromtimestamp(float(message["ts"]), UTC)
 
 
 def _refusal(method: str) -> SlackResponse:

@@ -98,6 +98,10 @@ class World:
     def points(self, life: int) -> Path:
         return self.folder / f"points-{life}.log"
 
+    def lives(self) -> int:
+        """Return how many processes have lived here."""
+        return len(list(self.folder.glob("points-*.log")))
+
     def reached(self, life: int) -> list[str]:
         """Return the points that a life has reached, in order."""
         path = self.points(life)

@@ -1,0 +1,33 @@
+"""Which crash points a short run visits: every n-th of each scenario, beginning elsewhere each day.
+
+Nothing is drawn by lot. The day's number is the turn; RUNBOOK_CRASH_TURN repeats another day, RUNBOOK_CRASH_STRIDE=1
+visits every point.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from tests.crash.campaign.scenarios import SCENARIOS
+
+SQLITE_STRIDE = 12
+POSTGRES_STRIDE = 60
+
+
+def turn() -> int:
+    """Return the number of this day, or the one that is asked for."""
+    return int(os.environ.get("RUNBOOK_CRASH_TURN") or datetime.now(UTC).toordinal())
+
+
+def points_of(scenario: str, count: int, *, stride: int) -> range:
+    """Choose the points of one scenario; scenarios begin at different ones."""
+    wanted = int(os.environ.get("RUNBOOK_CRASH_STRIDE") or stride)
+    begin = (turn() + 5 * list(SCENARIOS).index(scenario)) % min(wanted, count)
+    return range(begin + 1, count + 1, wanted)
+
+
+def occurrence(name: str, points: list[str]) -> int:
+    """Choose one of the places at which a point of this name is reached; another one each day."""
+    places = [number for number, point in enumerate(points, start=1) if point == name]
+    return places[turn() % len(places)]
