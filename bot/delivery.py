@@ -126,6 +126,8 @@ class Deliverer:
         with self._uow() as uow:
             now = self._clock.now()
             claimed = uow.outbox.claim(now=now, limit=self._settings.batch)
+            if not claimed:
+                return 0  # no commit: a commit wakes this very loop
             turns = self._pace.turns(claimed, now, most=free)
             for message, until in turns.wait:
                 unknown = message.state == "unknown"
