@@ -66,7 +66,8 @@ class PostOffice:
     opened: list[Deliverer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.units = self.database.unit_of_work(NoQueue())
+        self.queue = NoQueue()
+        self.units = self.database.unit_of_work(self.queue, owner="test")
         self.clock = SharedClock(self.ws.clock)
         self.deliverer = self.restart()
 

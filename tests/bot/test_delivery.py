@@ -524,6 +524,14 @@ def test_the_loop_delivers_when_it_is_woken_and_ends_when_it_is_stopped(ws: Slac
     office.close()
 
 
+def test_looking_at_an_empty_outbox_commits_nothing_that_would_wake_the_loop_again(office: PostOffice) -> None:
+    before = office.queue.commits
+
+    office.deliverer.turn()
+
+    assert office.queue.commits == before
+
+
 def test_the_loop_looks_again_when_a_message_that_was_put_off_is_due(folder: Path) -> None:
     """Slack's second per message must not become two because rows are looked at once per minute."""
     with SlackWorkspace.start() as ws:

@@ -9,7 +9,7 @@ from slack_bolt.authorization import AuthorizeResult
 from bot.slack import listening_client
 from bot.socket_mode import SocketMode
 from bot.world import SystemClock
-from engine.errors import DeliveryError
+from engine.errors import Misconfigured
 from playground.slack import SlackWorkspace
 from tests.bot.listeners.conftest import _no_proxy, workspace
 
@@ -69,7 +69,7 @@ def test_refresh_leaves_no_gap(sockets: SocketMode, workspace: SlackWorkspace):
 def test_wrong_app_token_is_a_sentence(bolt: App):
     made = SocketMode(bolt, "xapp-wrong", clock=SystemClock())
 
-    with pytest.raises(DeliveryError, match="Socket Mode"):
+    with pytest.raises(Misconfigured, match="SLACK_APP_TOKEN"):
         made.start()
 
     made.close()

@@ -53,13 +53,16 @@ class FixedClock:
 
 
 class NoQueue:
-    """A work queue for tests that look at rows alone: it takes jobs and does nothing."""
+    """A work queue for tests that look at rows alone: it takes jobs, counts commits and does nothing."""
+
+    def __init__(self):
+        self.commits = 0
 
     def defer(self, tx, task, row_id, not_before=None):
         """Forget the job."""
 
     def after_commit(self, tx):
-        """Wake nobody."""
+        self.commits += 1
 
     def run(self, _handlers, stop):
         stop.wait()
