@@ -88,7 +88,7 @@ class StepOut(BaseModel):
             command=step.planned.script or step.planned.instructions,
             requires_approval=step.planned.requires_approval,
             approved=approved(step),
-            completed=step.finished_at is not None,
+            completed=step.status in {StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.TIMED_OUT},
             success=success(step),
             exit_code=step.exit_code,
             output=output.stdout if output else None,

@@ -166,6 +166,7 @@ def build_application(settings: Settings) -> Application:
             queue=core.wakes.queue,
             prepare_database=lambda: upgrade(settings.database_url),
             lock=lambda: acquire_process_lock(settings.database_url),
+            alone=core.database.kind == "sqlite",
         )
     )
 

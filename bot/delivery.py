@@ -23,6 +23,7 @@ from bot.delivery_sender import PLACES, Locked, NotSent, Throttled, Undeliverabl
 from bot.views import notices, parts
 from bot.views.text import is_slack_user
 from engine.effects import Purpose
+from engine.errors import StorageUnavailable
 from engine.model import Person, Place
 from engine.ports import Clock, Message, Reply, UnitOfWork, UnitOfWorkFactory
 
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 LOCKED_SECONDS = 60  #: between two tries while Slack does not accept our token
 UNSURE_SECONDS = 2  #: a post that was cut off may still arrive
 FILE_TRIES = 5
+REPORT_WAITS = (0.2, 0.5, 1, 1, 2, 2, 5, 5, 10, 20)  #: seconds between two tries to record what was sent
 PLAIN_NOTE = " (Shown without its layout, which Slack refused. Decisions: the bot's Home tab, or `/runbook pending`.)"
 
 PLACE_SENTENCES = {
@@ -101,6 +103,7 @@ class Deliverer:
         self._settings = settings or DeliverySettings()
         self._pace = Pace()
         self._wake = Event()
+        self._closing = Event()
         self._dues: list[datetime] = []  #: a heap: when rows that were put off are due
         self._under_way = 0
         self._idle = Condition()
@@ -145,6 +148,7 @@ class Deliverer:
 
     def close(self) -> None:
         """Finish what is under way and end the threads."""
+        self._closing.set()
         self._pool.shutdown(wait=True)
 
     def _remember(self, due: datetime) -> None:
@@ -183,6 +187,15 @@ class Deliverer:
 
     def _carry(self, message: Message) -> int:
         outcome = self._deliver(message)
+        for wait in REPORT_WAITS:
+            try:
+                return self._record(message, outcome)
+            except StorageUnavailable as trouble:  # what Slack was shown is known: it must not be forgotten
+                log.warning("outcome_not_recorded_yet", key=message.key, reason=trouble.message)
+                self._closing.wait(wait)
+        return self._record(message, outcome)
+
+    def _record(self, message: Message, outcome: Outcome) -> int:
         with self._uow() as uow:
             self._report(uow, message, outcome)
             uow.commit()

@@ -91,6 +91,7 @@ class Serving:
     queue: Queue
     prepare_database: Callable[[], None]
     lock: Callable[[], AbstractContextManager[object]]
+    alone: bool  #: no other process can serve this database at the same time
 
 
 class Application:
@@ -111,6 +112,7 @@ class Application:
             stack.callback(self._it.core.close)
             stack.enter_context(self._it.lock())
             self._it.prepare_database()
+            self._take_over()
             self._serve(stack)
 
     def stop(self) -> None:
@@ -140,6 +142,13 @@ class Application:
         log.info("serving", workspace=identity.team, socket_mode=self._it.settings.socket_mode)
         self._stop.wait()
         log.info("stopping")
+
+    def _take_over(self) -> None:
+        """Alone on the database: whatever was being sent when the last process died is looked up at once."""
+        if self._it.alone:
+            with self._it.core.uow() as uow:
+                uow.outbox.orphan()
+                uow.commit()
 
     def _identity(self) -> Identity | None:
         """Ask Slack who we are; wait while it cannot be reached, refuse what is wrong."""

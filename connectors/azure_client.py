@@ -19,9 +19,9 @@ from urllib.parse import quote
 
 from connectors.azure_buckets import Buckets, Kind
 from connectors.azure_build import arm_address, new_compute_client, new_credential, new_transport, scopes
-from connectors.azure_errors import retry_after, status_of, translate
+from connectors.azure_errors import is_missing, retry_after, status_of, translate
 from connectors.azure_settings import AzureSettings, VmId
-from engine.errors import ConnectorError, Transient
+from engine.errors import ConnectorError, Indeterminate, Transient
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -90,13 +90,17 @@ class AzureClient:
     # ------------------------------------------------------------ run commands
 
     def put_run_command(self, vm: VmId, name: str, body: Json, *, urgent: bool = False) -> None:
-        """Create a run command: exactly one request."""
+        """Create a run command: exactly one request. An answer that is not about it does not count as acceptance."""
+        answers: list[PipelineResponse[Any, Any]] = []
         ask = Ask(doing=f"starting {name} on {vm.name}", kind=Kind.UPDATE, place=str(vm), write=True, urgent=urgent)
         operations = self._compute(vm.subscription).virtual_machine_run_commands
         self._once(
             ask,
             lambda o: operations.begin_create_or_update(vm.group, vm.name, name, body, polling=False, **o),  # type: ignore[call-overload]
+            also=answers.append,
         )
+        if not answers or not _is_about(answers[-1].http_response, name):
+            raise Indeterminate(f"Something else than Azure answered: {ask.doing}.")
 
     def run_command(self, vm: VmId, name: str) -> Json | None:
         """Read a run command with its instance view; None when there is none."""
@@ -226,7 +230,7 @@ class AzureClient:
         try:
             send(self._options(ask, also))
         except self._sdk_errors() as error:
-            if missing_ok and status_of(error) == _NOT_FOUND:
+            if missing_ok and is_missing(error):
                 return
             raise self._translated(error, ask) from error
 
@@ -237,7 +241,7 @@ class AzureClient:
             try:
                 return send(self._options(ask, None))
             except self._sdk_errors() as error:
-                if status_of(error) == _NOT_FOUND and "SubscriptionNotFound" not in str(error):
+                if is_missing(error):
                     return None
                 told = self._translated(error, ask)
                 last = again == _READ_TRIES - 1
@@ -309,6 +313,15 @@ def _http_date(text: str) -> datetime | None:
         return parsedate_to_datetime(text)
     except ValueError:
         return None
+
+
+def _is_about(response: Any, name: str) -> bool:
+    """Say whether an answer is Azure's JSON about this resource; a proxy may answer 200 to anything."""
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and str(body.get("name", name)).lower() == name.lower()
 
 
 def _json(model: Any) -> Json:

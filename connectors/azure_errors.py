@@ -104,7 +104,7 @@ def translate(error: Exception, *, write: bool, doing: str) -> ConnectorError:
     if _before_sending(error):
         return _not_sent(error, doing)
     answer = _answer_of(error)
-    if answer is not None and answer.status in _ANY_4XX and answer.status != 408:
+    if answer is not None and answer.status in _ANY_4XX and not _proves_nothing(answer):
         return _refused(answer, doing)
     request_id = answer.request_id if answer else ""
     seen = f"status {answer.status} {answer.code}".rstrip() if answer else "no answer"
@@ -112,6 +112,12 @@ def translate(error: Exception, *, write: bool, doing: str) -> ConnectorError:
         return Indeterminate(f"Azure did not say whether it did this: {doing} ({seen}).", request_id=request_id)
     retry_after = answer.retry_after if answer else None
     return Transient(f"Azure did not answer: {doing} ({seen}).", request_id=request_id, retry_after=retry_after)
+
+
+def is_missing(error: Exception) -> bool:
+    """Say whether Azure itself says that there is no such thing."""
+    answer = _answer_of(error)
+    return answer is not None and answer.status == 404 and bool(answer.code) and answer.code != "SubscriptionNotFound"
 
 
 def status_of(error: Exception) -> int | None:
@@ -130,6 +136,11 @@ def is_full(error: ConnectorError) -> bool:
     """Say whether a machine has no room for another run command."""
     answer = _answer_of(error.__cause__) if isinstance(error.__cause__, Exception) else None
     return answer is not None and "maximum number of managed run commands" in answer.text.lower()
+
+
+def _proves_nothing(answer: Answer) -> bool:
+    """A time-out says nothing, and a 404 without Azure's own code comes from something in between."""
+    return answer.status == 408 or (answer.status == 404 and not answer.code)
 
 
 def _refused(answer: Answer, doing: str) -> ConnectorError:

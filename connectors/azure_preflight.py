@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from connectors.azure_client import AzureClient, Json
@@ -37,7 +38,7 @@ def preflight(
     return (
         *machine_checks(machine, target, shell, clock.now(), stale=client.settings.stale_heartbeat_seconds),
         _advisory("slots", lambda: slots(client.run_commands(vm, expand=False))),
-        _advisory("rights", lambda: rights(client.permissions(str(vm)), actions, str(vm))),
+        _advisory("rights", lambda: _rights(client, str(vm), actions)),
         _advisory("locks", lambda: locks(client.locks(str(vm)))),
     )
 
@@ -72,6 +73,16 @@ def rights(grants: list[Json], actions: Iterable[str], scope: str) -> Check:
         return _ok("rights", "every needed action is granted")
     remedy = f"Give the bot's role {', '.join(missing)} on {scope}."
     return _block("rights", f"the bot's role lacks {', '.join(missing)}", remedy)
+
+
+def _rights(client: AzureClient, scope: str, actions: Iterable[str]) -> Check:
+    """Judge the rights, and if one is missing say whose."""
+    check = rights(client.permissions(scope), actions, scope)
+    if check.level is not Level.BLOCK:
+        return check
+    who = client.principal()
+    name = f"the bot's principal (client {who['appid']}, object {who['oid']})"
+    return replace(check, evidence=check.evidence.replace("the bot's role", name))
 
 
 def locks(found: list[Json]) -> Check:

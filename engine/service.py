@@ -17,7 +17,7 @@ from engine.admission import require_member, require_place, same_request
 from engine.apply import store
 from engine.ballots import Ballot, Seen, gate_meant, person_of, require_control
 from engine.effects import Purpose
-from engine.errors import Conflict, InvalidInput, NotAllowed, NotFound, Refused
+from engine.errors import Conflict, Expired, InvalidInput, NotAllowed, NotFound, Refused
 from engine.explain import Explanation, explain
 from engine.lifecycle import advance
 from engine.model import (
@@ -274,7 +274,7 @@ class Service:
     def _record_refusal(
         self, uow: UnitOfWork, session: Session, ballot: Ballot, refusal: Refused, gate: Gate | None = None
     ) -> None:
-        """Keep the refused attempt as evidence, and have the clicked message repaired."""
+        """Keep the refused attempt as evidence; a message that invited a stale click is brought up to date."""
         uow.audit.append(
             "decision_refused",
             at=self._now(),
@@ -284,7 +284,7 @@ class Service:
             source=ballot.actor.source.value,
             data={"code": refusal.code, "verdict": ballot.verdict.value, "gate": gate.id if gate else ballot.gate_id},
         )
-        if gate:
+        if gate and isinstance(refusal, (Conflict, Expired)):
             uow.outbox.show(session, Purpose.GATE, step_number=gate.step_number, ordinal=gate.serial)
         uow.commit()
 

@@ -12,9 +12,9 @@ from engine import events as ev
 from engine.dispatch import command_for, submitted
 from engine.errors import Indeterminate, Permanent, Transient
 from engine.expect import capture, judge
-from engine.model import TERMINAL_ATTEMPTS, Attempt, AttemptStatus, Output, Result, Session, Step
+from engine.model import TERMINAL_ATTEMPTS, Attempt, AttemptStatus, Output, Result, Session, Step, Target
 from engine.output import clean
-from engine.ports import Observation, RawResult
+from engine.ports import Handle, Observation, RawResult
 from engine.recorder import Recorder
 
 STORED_BYTES = 256 * 1024  #: of each stream of one attempt
@@ -182,15 +182,27 @@ class Watcher:
             return
         attempt, target = found
         again: float | None = None
-        if attempt.handle:
-            try:
-                again = self._rows.connector(target).cleanup(attempt.handle)
-            except (Transient, Indeterminate, Permanent) as trouble:
-                self._parts.log("cleanup_failed", attempt=attempt_id, reason=str(trouble))
-                again = getattr(trouble, "retry_after", None) or 300.0
+        try:
+            handle = attempt.handle or self._left_behind(attempt, target)
+            again = self._rows.connector(target).cleanup(handle) if handle else None
+        except (Transient, Indeterminate, Permanent) as trouble:
+            self._parts.log("cleanup_failed", attempt=attempt_id, reason=str(trouble))
+            again = getattr(trouble, "retry_after", None) or 300.0
         with self._uow() as uow:
             if again is None:
                 uow.attempts.cleaned(attempt_id, at=self._rows.now())
             else:
                 uow.attempts.clean_later(attempt_id, at=self._rows.now() + timedelta(seconds=again))
             uow.commit()
+
+    def _left_behind(self, attempt: Attempt, target: Target) -> Handle | None:
+        """Look once more for a command that nobody could find: if it arrived, it must not stay on the machine."""
+        connector = self._rows.connector(target)
+        if attempt.status is not AttemptStatus.UNKNOWN or connector.describe().cancel == "none":
+            return None  # it never arrived, or it has no name to be removed by
+        with self._uow() as uow:
+            number = uow.sessions.by_attempt(attempt.id)
+            session = uow.sessions.get(number) if number is not None else None
+        steps = session.steps if session else ()
+        step = next((one for one in steps if one.attempt and one.attempt.id == attempt.id), None)
+        return connector.reconcile(command_for(session, step)) if session and step else None

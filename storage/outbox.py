@@ -110,6 +110,9 @@ class SqlOutbox:
             self._tx.write(taken.values(state="sending", sending_since=now))
         return claimed
 
+    def orphan(self) -> None:
+        self._tx.write(update(OutboxRow).where(IS_SENDING).values(state="unknown"))
+
     def sent(self, message: Message, *, ts: str, now: datetime) -> None:  # noqa: ARG002 - the port's signature
         newer = OutboxRow.revision > message.revision
         self._report(

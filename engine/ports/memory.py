@@ -191,6 +191,9 @@ class Outbox(Protocol):
         A message waits while an earlier one of its thread was never sent; a thread's messages wait for its root.
         """
 
+    def orphan(self) -> None:
+        """Take back every message that is being sent: whoever sent it is gone, so it is looked up first."""
+
     def sent(self, message: Message, *, ts: str, now: datetime) -> None:
         """Note that the message's claimed revision is shown; a newer wanted revision makes it due again."""
 

@@ -252,7 +252,20 @@ def test_system_decides_nothing(crew: Crew) -> None:
     assert crew.gate(number).decisions == ()
 
 
-def test_refused_click_has_its_message_brought_up_to_date(crew: Crew) -> None:
+def test_late_click_has_its_message_brought_up_to_date(crew: Crew) -> None:
+    number = crew.starts()
+    late = Ballot(actor=an_actor(CAROL), verdict=Verdict.APPROVE, gate_id=crew.gate(number).id)
+    crew.approves(number, BOB)
+    crew.posts()
+
+    with pytest.raises(Conflict):
+        crew.service.decide(late)
+
+    message = crew.gate_message(number)
+    assert message.revision > message.sent_revision
+
+
+def test_click_of_somebody_who_may_not_decide_leaves_the_message_alone(crew: Crew) -> None:
     number = crew.starts()
     crew.posts()
 
@@ -260,7 +273,7 @@ def test_refused_click_has_its_message_brought_up_to_date(crew: Crew) -> None:
         crew.approves(number, DAVE)
 
     message = crew.gate_message(number)
-    assert message.revision > message.sent_revision
+    assert message.revision == message.sent_revision
 
 
 def test_delivery_that_comes_twice_acts_once(crew: Crew) -> None:

@@ -92,6 +92,11 @@ class Rows:
                 for found in connection.execute(select(key, column).where(column.is_not(None))).all():
                     connection.execute(update(table).where(key == found[0]).values({column.key: found[1] - age}))
 
+    def keep_busy(self, seconds: float) -> None:
+        """Hold a file's only place for a writer for so long."""
+        with self._writing():
+            threading.Event().wait(seconds)
+
     def number_from(self, number: int) -> None:
         """Let the next session have this number, as if those before it had been."""
         with self._writing() as connection:
