@@ -26,6 +26,7 @@ def launch(*, port: int, story: str, browser: bool) -> int:
     if story and story not in STORIES:
         console.print(f"There is no story {story!r}; there are: {', '.join(STORIES)}", markup=False)
         return 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever asks it to end leaves nothing running
     page = Page()
     with console.status("Starting a Slack, an Azure and the bot on this machine ..."):
         stage = Stage(Setting(port=port), routes=page.routes())
@@ -63,15 +64,9 @@ def _prompt(terminal: Terminal, console: Console) -> None:
     try:
         terminal.run(lines())
         if not (told or sys.stdin.isatty()):
-            _wait_for_the_end()
+            threading.Event().wait()
     except KeyboardInterrupt:
         console.print("")
-
-
-def _wait_for_the_end() -> None:
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
-    ended.wait()
 
 
 def _lines(terminal: Terminal) -> Iterator[str]:

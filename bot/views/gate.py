@@ -117,10 +117,10 @@ def outcome(session: Session, step: Step, gate: Gate) -> list[parts.Bit]:
             return [parts.bold("Rejected"), *_by(gate), *_reason(gate), " Nothing more runs."]
         case GateStatus.EXPIRED:
             ended = parts.moment(gate.closed_at)
-            return [parts.bold("Expired"), " on ", ended, ": nobody decided in time. Nothing more runs."]
+            return [parts.bold("Expired"), " ", ended, ": nobody decided in time. Nothing more runs."]
         case GateStatus.CANCELLED:
             ended = parts.moment(gate.closed_at)
-            return [parts.bold("Cancelled"), " on ", ended, " together with the session. Nothing more runs."]
+            return [parts.bold("Cancelled"), " ", ended, " together with the session. Nothing more runs."]
         case _:
             assert_never(gate.status)
 
@@ -141,13 +141,13 @@ def _by(gate: Gate) -> list[parts.Bit]:
     votes = [vote for vote in gate.decisions if vote.verdict is verdict]
     bits: list[parts.Bit] = []
     for number, vote in enumerate(votes):
-        bits += [", " if number else " by ", parts.actor(vote.actor), " on ", parts.moment(vote.at)]
+        bits += [", " if number else " by ", parts.actor(vote.actor), " (", parts.moment(vote.at), ")"]
     return [*bits, "."]
 
 
 def _reason(gate: Gate) -> list[parts.Bit]:
     given = [vote for vote in gate.decisions if vote.reason]
-    return [f" Reason: {words.one_line(given[-1].reason, words.LINE_MAX)}."] if given else []
+    return [f" Reason: {words.one_line(given[-1].reason, words.LINE_MAX).rstrip('.')}."] if given else []
 
 
 def _title(session: Session, step: Step) -> str:

@@ -19,7 +19,7 @@ from playground.slack.state import World
 Json = dict[str, Any]
 ENTRIES_SHOWN = 400
 PREVIEW_CHARACTERS = 1500
-ABOUT_CHARACTERS = 140
+ABOUT_CHARACTERS = 120
 
 
 def workspace_records(slack: SlackWorkspace) -> dict[str, Json]:

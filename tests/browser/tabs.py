@@ -8,7 +8,7 @@ from typing import Any
 from playground.slack.model import Message
 from playground.stage import Stage
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 20_000
 APPROVE = "Approve & Continue"
 REJECT = "Reject"
 _JUST_APPROVE = re.compile(f"^{re.escape(APPROVE)}$")

@@ -67,8 +67,8 @@ def test_what_cannot_be_drawn_is_a_card_with_its_json(open_tab: Open, stage: Sta
 
     card.wait_for()
     shown = json.loads(card.locator("pre").inner_text())
-    assert shown == {**block, **shown}
-    assert shown["type"] in json.dumps(block)
+    shown.pop("block_id", None)
+    assert json.dumps(shown, sort_keys=True) in json.dumps(block, sort_keys=True)
 
 
 def test_a_block_that_is_no_object_is_a_card_too(open_tab: Open, stage: Stage) -> None:
@@ -90,7 +90,7 @@ def test_a_block_that_is_no_object_is_a_card_too(open_tab: Open, stage: Stage) -
         ({"type": "section", "text": {"type": "mrkdwn", "text": "<https://example.com|site>"}}, "a", "site"),
         ({"type": "section", "fields": [{"type": "mrkdwn", "text": "*F*"}]}, ".fields strong", "F"),
         ({"type": "context", "elements": [{"type": "mrkdwn", "text": "small"}]}, ".context", "small"),
-        ({"type": "image", "image_url": "https://example.com/a.png", "alt_text": "a chart"}, ".no-image", "a chart"),
+        ({"type": "image", "image_url": "https://example.com/a.png", "alt_text": "a pie"}, ".no-image", "Image: a pie"),
         ({"type": "markdown", "text": "# Head\n\n- one\n- two"}, "li:nth-child(2)", "two"),
         ({"type": "markdown", "text": "**x** and `y`"}, "code", "y"),
         (rich({"type": "text", "text": "kept  two\nlines"}), ".rich-section", "kept  two\nlines"),
@@ -197,7 +197,7 @@ def test_selects_and_overflow_menus_reach_the_bot_with_what_was_chosen(open_tab:
     page.get_by_role("menuitem", name="red").click()
     message.get_by_label("red").check()
 
-    sent = stage.slack.wait_for(lambda: [*actions(stage, ts)] if len([*actions(stage, ts)]) == 3 else None)
+    sent = stage.slack.wait_for(lambda: found if len(found := actions(stage, ts)) == 3 else [])
     assert {action["action_id"]: chosen(action) for action in sent} == {"pick": "blue", "more": "red", "some": ["red"]}
 
 

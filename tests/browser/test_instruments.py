@@ -1,12 +1,9 @@
-"""The instruments around the workspace: machines, inspector, faults, the bot's process, stories."""
+"""The instruments around the workspace: machines, inspector, faults, the bot's process."""
 
 from __future__ import annotations
 
-import pytest
-
 from playground.slack.faults import FaultKind
 from playground.stage import Stage
-from playground.stories import STORIES
 from tests.browser.conftest import Open
 
 
@@ -110,6 +107,7 @@ def test_a_killed_bot_is_missed_and_started_again(open_tab: Open) -> None:
     tab.page.get_by_text("The bot is not running.").wait_for()
     tab.page.get_by_role("button", name="Start it").click()
     tab.page.get_by_text("The bot is not running.").wait_for(state="hidden")
+    tab.page.get_by_text("2 sockets open").wait_for()
     tab.view("Workspace")
     tab.becomes("bob")
     tab.thread.locator(f'[data-ts="{card.ts}"]').wait_for()
@@ -124,18 +122,3 @@ def test_the_log_can_be_read(open_tab: Open) -> None:
     tab.page.get_by_role("button", name="Show its log").click()
 
     tab.page.get_by_role("dialog", name="The bot's log").locator("pre").wait_for()
-
-
-@pytest.mark.parametrize("name", ["restart-web", "rejection"])
-def test_a_story_is_played_and_its_thread_opens(open_tab: Open, name: str) -> None:
-    tab = open_tab("dave", place="&view=stories")
-    tab.page.get_by_label("Play").select_option("0")
-
-    card = tab.page.get_by_role("listitem").filter(has=tab.page.get_by_role("heading", name=STORIES[name].title))
-    card.get_by_role("button", name="Play").click()
-
-    story = tab.page.get_by_role("region", name="Story")
-    story.get_by_role("heading", name="went as told").wait_for(timeout=60_000)
-    tab.thread.locator("li.message").first.wait_for()
-    story.get_by_role("button", name="Close").click()
-    story.wait_for(state="hidden")

@@ -64,7 +64,7 @@ def test_an_unsent_line_is_there_again_after_a_reload(open_tab: Open) -> None:
 
     tab.page.reload()
 
-    tab.page.wait_for_function("document.querySelector('.channel textarea')?.value === 'half a thought'")
+    tab.page.wait_for_function("() => document.querySelector('.channel textarea')?.value === 'half a thought'")
 
 
 def test_a_tab_that_lost_its_connection_catches_up(open_tab: Open, stage: Stage) -> None:

@@ -59,7 +59,8 @@ export class Composer {
 
   #grow() {
     this.input.style.height = "auto";
-    this.input.style.height = `${Math.min(this.input.scrollHeight, 160)}px`;
+    const wanted = this.input.scrollHeight; // nothing while it is hidden
+    this.input.style.height = wanted ? `${Math.min(wanted, 160)}px` : "auto";
   }
 
   #typed() {

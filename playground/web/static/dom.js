@@ -21,7 +21,7 @@ function set(element, name, value) {
   } else if (name in element && ["value", "checked", "disabled", "selected", "open", "readOnly"].includes(name)) {
     element[name] = value;
   } else {
-    element.setAttribute(name, value === true ? "" : String(value));
+    element.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : String(value));
   }
 }
 

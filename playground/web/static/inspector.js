@@ -55,7 +55,7 @@ export class Inspector {
       h("td", { class: "one-line" }, KINDS[entry.kind] ?? entry.kind),
       h("td", {}, h("button", { type: "button", class: "link", key: "open", onclick: () => this.#open(entry) }, entry.name)),
       h("td", {}, took(entry)),
-      h("td", { class: "note" }, entry.about ? h("span", { class: "about" }, entry.about) : null, `${entry.ok ? "" : "✗ "}${entry.note}`),
+      h("td", { class: "note" }, entry.about ? h("span", { class: "about" }, named(entry.about)) : null, `${entry.ok ? "" : "✗ "}${entry.note}`),
     );
   }
 
@@ -78,6 +78,10 @@ export class Inspector {
     );
     this.details.querySelector("h3").focus({ preventScroll: innerWidth > 900 });
   }
+}
+
+function named(text) {
+  return text.replace(/@(U\w+)/g, (whole, id) => (store.user(id) ? `@${store.user(id).real_name}` : whole));
 }
 
 function took(entry) {

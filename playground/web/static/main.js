@@ -71,25 +71,32 @@ function showPeople() {
   box.querySelector(`input[value="${CSS.escape(focused)}"]`)?.focus();
 }
 
-function showView(changed) {
+function showView() {
   const name = Object.hasOwn(VIEWS, store.place.view) ? store.place.view : "workspace";
   if (!views.has(name)) {
     views.set(name, new VIEWS[name][1]());
   }
   const view = views.get(name);
-  if (main.firstElementChild !== view.root) {
+  if (main.dataset.view !== name) {
     const moved = main.dataset.view !== undefined;
-    main.replaceChildren(view.root);
+    for (const [other, { root }] of views) {
+      root.hidden = other !== name;
+    }
+    if (!view.root.isConnected) {
+      main.querySelector(".starting")?.remove();
+      main.append(view.root);
+    }
     main.dataset.view = name;
+    main.scrollTop = 0;
     document.title = `${VIEWS[name][0]} · Runbook Bot playground`;
     if (moved && document.activeElement === document.body) {
       main.focus();
     }
   }
   for (const button of document.querySelectorAll(".view")) {
-    button.toggleAttribute("aria-current", button.dataset.view === name);
+    button.setAttribute("aria-current", button.dataset.view === name ? "page" : "false");
   }
-  view.show(changed);
+  view.show();
 }
 
 // Read new messages aloud by their top-level text, as a screen reader does it in Slack.
@@ -122,13 +129,17 @@ function showConnection() {
 
 head();
 store.listeners.add((changed) => {
-  if (!store.records.size) {
+  if (!store.get("workspace")) {
     return;
   }
   showPeople();
   showConnection();
   announce(changed);
-  showView(changed);
+  if (!views.has("workspace")) {
+    views.set("workspace", new Workspace());
+  }
+  views.get("workspace").note(changed);
+  showView();
 });
 listen((why) => {
   main.replaceChildren(h("div", { class: "panel" }, h("h2", {}, "This page cannot be opened"), h("p", {}, why)));

@@ -1,7 +1,7 @@
 // One message: who, when, its blocks or text, files, what only this person sees, and a menu. Also the list of them,
 // which draws again only what has changed.
 
-import { drawBlocks } from "./blocks.js";
+import { drawBlocks, unknown } from "./blocks.js";
 import { showText } from "./dialogs.js";
 import { Keyed, clock, h, json, size } from "./dom.js";
 import { openMenu } from "./menu.js";
@@ -17,8 +17,17 @@ export function avatar(user) {
   return h("span", { class: `avatar avatar-${user?.name ?? "none"}`, "aria-hidden": "true" }, user?.bot ? "⚙" : initials);
 }
 
-// `place` is "channel" or "thread"; `replies` is what the root message says about its thread.
-export function drawMessage({ message, replies, place }) {
+// `place` is "channel" or "thread"; `replies` is what the root message says about its thread. A message that cannot be
+// drawn is a card, and the others stay.
+function drawMessage(item) {
+  try {
+    return draw(item);
+  } catch (problem) {
+    return h("li", { class: "message" }, unknown(item.message, `The playground cannot draw this message (${problem.message})`));
+  }
+}
+
+function draw({ message, replies, place }) {
   const user = store.user(message.user);
   return h(
     "li",
@@ -82,7 +91,7 @@ export async function wait(node, work) {
 
 function both(message) {
   const { decisions = [], approvers = [] } = store.get("workspace") ?? {};
-  const block = message.blocks.find((each) => each.type === "actions" && each.elements.some((element) => decisions.includes(element.action_id)));
+  const block = message.blocks.find((each) => each?.type === "actions" && each.elements?.some((element) => decisions.includes(element.action_id)));
   if (!block || message.only_for || approvers.length < 2) {
     return null;
   }

@@ -35,7 +35,8 @@ class Store {
 
   get actor() {
     const named = this.place.actor || "alice";
-    return this.all("user:").map(([, user]) => user).find((user) => user.name === named);
+    const people = this.all("user:").map(([, user]) => user);
+    return people.find((user) => user.name === named) ?? people[0];
   }
 
   take({ reset, put, drop }) {
@@ -84,9 +85,7 @@ class Store {
     const wanted = { ...this.place, ...changes };
     const words = new URLSearchParams({ token: this.token });
     for (const [name, value] of Object.entries(wanted)) {
-      if (value) {
-        words.set(name, value);
-      }
+      words.set(name, value);
     }
     location.hash = words.toString();
   }

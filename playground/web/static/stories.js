@@ -17,7 +17,7 @@ export class Stories {
       "div",
       { class: "panel" },
       h("h2", { tabindex: "-1" }, "Stories"),
-      h("p", { class: "lead" }, "Whole scenes, played by the people of this workspace against the real bot. The same stories run in the tests. Start one and watch the thread; you may look at the machines and the inspector meanwhile."),
+      h("p", { class: "lead" }, "Whole scenes, played by the people of this workspace against the real bot. The same stories run in the tests. Start one and watch the thread; you may look at the machines and the inspector meanwhile. A story counts what happens on its machine: if you have used that machine before, recreate it on the Azure page first."),
       h("p", {}, h("label", { for: "pace" }, "Play "), this.pace),
       this.notice,
       this.list,

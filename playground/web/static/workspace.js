@@ -66,13 +66,12 @@ export class Workspace {
     (link ?? this.messages.root).focus();
   }
 
-  // Draw what follows from the records and the place; `changed` says what is new, for unread marks.
-  show(changed) {
+  // Draw what follows from the records and the place.
+  show() {
     const { actor, place } = store;
     if (!actor) {
       return;
     }
-    this.#note(changed);
     const channel = this.#channel();
     const isHome = place.channel === HOME;
     this.unread.delete(channel?.id);
@@ -84,7 +83,8 @@ export class Workspace {
     this.modal.show();
   }
 
-  #note(changed) {
+  // Keep unread marks and the newest notification, also while another view is open.
+  note(changed) {
     const here = this.#channel()?.id;
     for (const key of changed) {
       const message = key.startsWith("message:") ? store.get(key) : null;

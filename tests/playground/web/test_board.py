@@ -46,6 +46,18 @@ def test_a_tab_is_told_only_what_differs() -> None:
     assert asyncio.run(scene()) == [{"reset": False, "drop": ["gone"], "put": {"changed": 2, "new": 3}}]
 
 
+def test_a_tab_is_told_of_what_is_gone_even_when_nothing_else_changed() -> None:
+    async def scene() -> list[dict[str, Any]]:
+        board = Board()
+        board.show("one", {"open dialog": 1})
+        tab = board.join()
+        board.show("one", {})
+        await asyncio.sleep(0)
+        return told(tab)[1:]
+
+    assert asyncio.run(scene()) == [{"reset": False, "drop": ["open dialog"], "put": {}}]
+
+
 def test_tabs_that_join_at_different_times_end_up_the_same() -> None:
     async def scene() -> list[dict[str, Any]]:
         board = Board()
