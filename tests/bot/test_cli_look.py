@@ -128,7 +128,7 @@ def test_history_before_an_absurd_number_is_no_defect(shell: Shell):
 
 
 def test_names_and_reasons_steer_no_terminal_and_forge_no_line(shell: Shell, works: Works):
-    session = works.start(ticket=HOSTILE)
+    session = works.start(ticket="INC-1")
     works.service.decide(
         Ballot(actor=actor("bob"), verdict=Verdict.REJECT, reason=HOSTILE, session_id=session.id, step_number=1)
     )

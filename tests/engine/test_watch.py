@@ -15,7 +15,7 @@ from engine.errors import Conflict, Indeterminate, Permanent, Transient
 from engine.model import AttemptStatus, Expect, Output
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
-from engine.worker import Worker
+from engine.worker import Patience, Worker
 from storage.database import Database
 from storage.queue import EmbeddedQueue
 from storage.tables import StepRow
@@ -97,7 +97,8 @@ def test_command_is_proven_absent_only_when_its_machine_would_refuse_it(crew: Cr
     number, attempt = sent(crew)
 
     crew.clock.time = NOW + timedelta(minutes=11)
-    crew.does("observe", attempt)
+    for _ in Patience().lookups:
+        crew.does("observe", attempt)
     early = crew.step(number).status
     crew.clock.time = NOW + timedelta(minutes=11, seconds=1)
     crew.does("observe", attempt)
