@@ -61,7 +61,7 @@ class NoQueue:
     def defer(self, tx, task, row_id, not_before=None):
         """Forget the job."""
 
-    def after_commit(self, tx):
+    def after_commit(self, _tx):
         self.commits += 1
 
     def run(self, _handlers, stop):
