@@ -37,8 +37,16 @@ playground: $(PLAYGROUND) $(PROJECT) ## start a local Slack and local machines t
 	@$(BIN)/runbook playground $(ARGS)
 
 .PHONY: test
-test: $(DEV) $(PROJECT) ## run every test; ARGS="-k word" picks some
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+test: $(DEV) $(PROJECT) ## run every test but the long campaigns; ARGS="-k word" picks some
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore tests/faults --ignore tests/crash/campaign $(ARGS)
+
+.PHONY: faults
+faults: $(DEV) $(PROJECT) ## run the fault matrix and a slice of the crash campaign; about ten minutes
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile tests/faults tests/crash/campaign $(ARGS)
+
+.PHONY: deep
+deep: $(DEV) $(PROJECT) ## kill the product 12,000 times, up to 80 minutes; ARGS="--sqlite 900 --minutes 10" asks for less
+	@$(PY) -m tests.crash.campaign.deep --sqlite 10000 --postgres 2000 --minutes 80 --jobs $(JOBS) $(ARGS)
 
 .PHONY: docs-check
 docs-check: $(DEV) $(PROJECT) ## run only the tests of what is written: docs, locks, manifest, image, house rules

@@ -104,6 +104,7 @@ class Pace:
         self._lock = Lock()
         self._buckets: dict[Lane, Bucket] = {}
         self._trouble: dict[Lane, Trouble] = defaultdict(Trouble)
+        self._asked: dict[Lane, datetime] = {}  #: until when Slack asked for patience; no success shortens that
         self._failures: dict[int, int] = {}
 
     def turns(self, messages: Iterable[Message], now: datetime, *, most: int) -> Turns:
@@ -132,7 +133,8 @@ class Pace:
         """Slack asked for patience: the whole lane waits. A fraction by message keeps them from coming at once."""
         until = now + timedelta(seconds=max(1.0, seconds) + (message.id % 10) / 10)
         with self._lock:
-            self._trouble[lane_of(message)].until = until
+            lane = lane_of(message)
+            self._asked[lane] = max(until, self._asked.get(lane, until))
         return until
 
     def failed(self, message: Message, now: datetime) -> datetime:
@@ -160,8 +162,9 @@ class Pace:
     def _seconds(self, lane: Lane, message: Message, now: datetime) -> float:
         if lane[0] == "reply":
             return 0.0
-        until = self._trouble[lane].until if lane in self._trouble else None
-        if until and until > now:
+        ours = self._trouble[lane].until if lane in self._trouble else None
+        until = max((moment for moment in (ours, self._asked.get(lane)) if moment), default=now)
+        if until > now:
             return (until - now).total_seconds()
         progress = lane[0] == "update" and message.purpose not in _URGENT
         return self._bucket(lane).wait(now, reserve=UPDATES_RESERVED if progress else 0)

@@ -21,7 +21,9 @@ from engine import events as ev
 from engine.model import AttemptStatus, SessionStatus, StepStatus
 from engine.worker import Patience
 from playground.azure import AzureCloud
-from tests.faults.azure_bench import Bench, Strikes, Trouble, bench
+from tests.connectors.harness import until
+from tests.faults.azure_bench import Bench, Shelf, bench
+from tests.faults.azure_trouble import Strikes, Trouble
 from tests.storage.databases import migrated_file
 
 __all__ = ["migrated_file"]
@@ -53,9 +55,9 @@ def _silent(*, done: bool) -> list[Trouble]:
 TOKEN = Trouble(name="token", kind="token")
 UNDONE = [*_statuses(UNCERTAIN), *_silent(done=False)]
 DONE = [*_statuses(UNCERTAIN, done=True), *_silent(done=True)]
-REFUSED = [*_statuses(REFUSALS), TOKEN]
+REFUSED = _statuses(REFUSALS)
 ADOPTED = _statuses((409,), done=True)  #: Azure calls it a conflict, and did it
-WRITING = [*UNDONE, *DONE, *REFUSED]
+WRITING = [*UNDONE, *DONE, *REFUSED, TOKEN]
 READING = [*_statuses((*UNCERTAIN, *REFUSALS)), *_silent(done=True), Trouble(name="reset", kind="reset"), TOKEN]
 GOES_ON = [*DONE, *REFUSED, *ADOPTED]
 LOOKUPS = {True: (1, 3, 6), False: (1, 4, 10)}  #: look-ups to strike; the last of a lost one is the one that decides
@@ -98,18 +100,20 @@ def _single(operation: str, troubles: Sequence[Trouble], numbers: Sequence[int],
 STOPPED = [
     Case(Strikes(operation="submit", at={number: trouble}), steps=3) for trouble in UNDONE for number in (1, 2, 3)
 ]
+TOKENLESS = [Case(Strikes(operation="submit", at={number: TOKEN}), steps=3) for number in (1, 2, 3)]
 SUBMITTED = _rotated("submit", GOES_ON)
 POLLED = _single("poll", READING, (1, 2, 3))
 FOUND = _single("lookup", READING, LOOKUPS[True])
 LOST = _single("lookup", READING, LOOKUPS[False], arrives=False)
 DELETED = _rotated("delete", WRITING)
-NEVER_SEEN = [Case(Strikes(operation="poll", for_ever=trouble), steps=1) for trouble in READING]
+NEVER_SEEN = [Case(Strikes(operation="poll", for_ever=trouble, machine_too=True), steps=1) for trouble in READING]
+ASKED = [Case(Strikes(operation="poll", for_ever=trouble), steps=1) for trouble in (READING[0], TOKEN)]
 NEVER_FOUND = [
     Case(Strikes(operation="lookup", for_ever=trouble, arrives=arrives), steps=1)
     for trouble in READING
     for arrives in (True, False)
 ]
-EVERY = [*STOPPED, *SUBMITTED, *POLLED, *FOUND, *LOST, *DELETED, *NEVER_SEEN, *NEVER_FOUND]
+EVERY = [*STOPPED, *TOKENLESS, *SUBMITTED, *POLLED, *FOUND, *LOST, *DELETED, *NEVER_SEEN, *NEVER_FOUND]
 
 each = partial(pytest.mark.parametrize, "case", ids=str)
 
@@ -134,31 +138,32 @@ def test_matrix_has_every_cell_of_the_promise():
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[AzureCloud]:
     """One cloud for all cells; each cell has run commands and words of its own."""
-    with AzureCloud.start(speed=400.0, bucket_speed=1e6) as running, pytest.MonkeyPatch.context() as environment:
+    with AzureCloud.start(speed=200.0, bucket_speed=1e6) as running, pytest.MonkeyPatch.context() as environment:
         running.platform.buckets.enabled = False
         for name, value in running.environment().items():
             environment.setenv(name, value)
+        for idle in ("rg-prod/web-02", "rg-prod/db-01", "rg-prod/win-01", "rg-staging/web-02"):
+            running.vm(idle).deallocate()  # their agents would poll all the time
         yield running
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shelf(migrated_file: Path) -> Iterator[Shelf]:
     """In memory where there is such a place: what a power cut leaves on a disk is not the subject here."""
     memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path_factory.mktemp("benches")
-        return
-    with TemporaryDirectory(prefix="runbook-benches-", dir=memory) as made:
-        yield Path(made)
+    with TemporaryDirectory(prefix="runbook-benches-", dir=memory if os.access(memory, os.W_OK) else None) as made:
+        kept = Shelf(migrated_file, Path(made))
+        yield kept
+        kept.database.close()
 
 
 @pytest.fixture
-def opened(cloud: AzureCloud, migrated_file: Path, folder: Path) -> Open:
+def opened(cloud: AzureCloud, shelf: Shelf) -> Open:
     def start(case: Case, **options: object) -> AbstractContextManager[Bench]:
         hangs = any(trouble.kind == "hang" for trouble in case.troubles)
         settings = {"read_seconds": HANGS} if hangs else {}
         given = {"strikes": case.strikes, "steps": case.steps, "settings": settings}
-        return bench(cloud, migrated_file, folder, **(given | options))
+        return bench(cloud, shelf, **(given | options))
 
     return start
 
@@ -178,12 +183,13 @@ def require_truth(made: Bench) -> None:
         elif effects:
             assert step.status is StepStatus.UNKNOWN
         elif step.status is StepStatus.FAILED:
-            assert step.attempt and step.attempt.status is AttemptStatus.NOT_STARTED
+            assert step.attempt
+            assert step.attempt.status is AttemptStatus.NOT_STARTED
 
 
 def require_clean(made: Bench) -> None:
     made.works()
-    made.cloud.wait_for(lambda: not made.leftovers())
+    until(lambda: not made.leftovers())
     assert made.connector.struck
 
 
@@ -219,10 +225,25 @@ def test_step_that_was_lost_on_the_way_is_neither_done_nor_failed_until_its_abse
         decisive = made.clock.now()
 
         assert at_first.status is StepStatus.RUNNING
-        assert at_first.attempt and at_first.attempt.status is AttemptStatus.SUBMITTING
-        assert at_first.attempt.not_after and decisive > at_first.attempt.not_after
+        assert at_first.attempt
+        assert at_first.attempt.status is AttemptStatus.SUBMITTING
+        assert at_first.attempt.not_after
+        assert decisive > at_first.attempt.not_after
         assert statuses(made)[number - 1 :] == [StepStatus.FAILED, *[StepStatus.PENDING] * (3 - number)]
         assert made.session.status is SessionStatus.NEEDS_ATTENTION
+        require_truth(made)
+        require_clean(made)
+
+
+@each(TOKENLESS)
+def test_step_for_which_there_was_no_token_was_certainly_not_started_and_waits_for_a_person(opened: Open, case: Case):
+    (number,) = case.strikes.at
+    with opened(case) as made:
+        made.works()
+
+        assert statuses(made)[number - 1 :] == [StepStatus.FAILED, *[StepStatus.PENDING] * (3 - number)]
+        assert made.session.status is SessionStatus.NEEDS_ATTENTION
+        assert [made.puts(name) for name, (step, _) in made.attempts().items() if step == number] == [[]]
         require_truth(made)
         require_clean(made)
 
@@ -251,7 +272,18 @@ def test_command_that_cannot_be_watched_any_more_is_unknown_and_waits_for_a_pers
         assert made.session.status is SessionStatus.NEEDS_ATTENTION
         assert made.effects(1) == 1
         require_truth(made)
+        made.connector.heals()
         made.chooses(ev.Choice.SUCCEEDED)
+        require_clean(made)
+
+
+@each(ASKED)
+def test_machine_is_asked_itself_when_azure_cannot_say_what_became_of_a_command(opened: Open, case: Case):
+    with opened(case, settings={"poll_seconds": (300.0,)}) as made:
+        made.works()
+
+        assert statuses(made) == [StepStatus.SUCCEEDED]
+        require_truth(made)
         require_clean(made)
 
 
@@ -292,7 +324,10 @@ def test_command_that_can_never_be_looked_up_is_unknown_whether_it_ran_or_not(op
         assert statuses(made) == [StepStatus.UNKNOWN]
         assert made.session.status is SessionStatus.NEEDS_ATTENTION
         require_truth(made)
-        made.cloud.wait_for(lambda: made.effects(1) == int(case.strikes.arrives))
+        until(lambda: made.effects(1) == int(case.strikes.arrives))
+        made.connector.heals()
+        made.chooses(ev.Choice.FAILED)
+        require_clean(made)
 
 
 # ---------------------------------------------------------------- removing

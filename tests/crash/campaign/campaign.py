@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.migrate import upgrade
-from tests.crash.campaign.judges import judge
+from tests.crash.campaign.judges import Evidence, gather, judge
 from tests.crash.campaign.life import Plan
 from tests.crash.campaign.points import ROOT, Order
 from tests.crash.campaign.rows import PostgresRows, Rows, SqliteRows
@@ -26,7 +26,7 @@ from tests.crash.campaign.world import World
 from tests.postgres import Server
 
 MOST_LIVES = 8
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - SIGKILL leaves the page cache alone, so no case needs a disk
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Case:
     @property
     def turn(self) -> int:
         """A number that differs between neighbouring cases, for what alternates."""
-        return sum(sum(death) for death in self.deaths)
+        return sum(self.deaths[0]) if self.deaths else 0
 
     def __str__(self) -> str:
         return f"{self.scenario} killed at {', then '.join(str(sorted(death)) for death in self.deaths) or 'nothing'}"
@@ -57,6 +57,7 @@ class Outcome:
     reached: tuple[list[str], ...]  #: for each life, the points in order
     kills: int
     problems: list[str]
+    evidence: Evidence
 
     def __str__(self) -> str:
         at = " / ".join(reached[-1] for reached in self.reached[: self.kills] if reached)
@@ -86,9 +87,7 @@ def sqlite_databases(template: Path) -> Databases:
 def postgres_databases(server: Server) -> Databases:
     """Copies of one migrated database on a server."""
     template = server.create_template("crash", upgrade)
-    return Databases(
-        lambda _: server.create_database(template=template), server.drop_database, PostgresRows, server
-    )
+    return Databases(lambda _: server.create_database(template=template), server.drop_database, PostgresRows, server)
 
 
 class Forks:
@@ -133,16 +132,24 @@ class Campaign:
     forks: Forks
     kills: int = 0
     hits: dict[str, int] = field(default_factory=dict)  #: how often a process died at a point
-    counted: dict[str, list[str]] = field(default_factory=dict)
+    untroubled: dict[str, Outcome] = field(default_factory=dict)
 
     def count(self, scenario: str) -> list[str]:
-        """Play a scenario once without a crash; return its points in order."""
-        if scenario not in self.counted:
+        """Return a scenario's points in order."""
+        return self._untroubled(scenario).reached[0]
+
+    def evidence(self, scenario: str) -> Evidence:
+        """Return what a scenario leaves behind when nobody dies."""
+        return self._untroubled(scenario).evidence
+
+    def _untroubled(self, scenario: str) -> Outcome:
+        """Play a scenario without a crash, once."""
+        if scenario not in self.untroubled:
             outcome = self.run(Case(scenario))
             if outcome.problems:
                 raise AssertionError(str(outcome))
-            self.counted[scenario] = outcome.reached[0]
-        return self.counted[scenario]
+            self.untroubled[scenario] = outcome
+        return self.untroubled[scenario]
 
     def run(self, case: Case) -> Outcome:
         """Play a case to its end and judge it."""
@@ -152,8 +159,8 @@ class Campaign:
             lives, problems = self._live(case, world, url)
             reached = tuple(world.reached(life) for life in range(lives))
             self._note(case, reached)
-            found = problems or judge(SCENARIOS[case.scenario], world, self.databases.read(url))
-            return Outcome(case, reached, len(case.deaths), found)
+            evidence = gather(SCENARIOS[case.scenario], world, self.databases.read(url))
+            return Outcome(case, reached, len(case.deaths), problems or judge(evidence), evidence)
         finally:
             self.databases.drop(url)
             shutil.rmtree(world.folder)
@@ -189,9 +196,11 @@ class Campaign:
         """Where a life is halted, take the database away from under it, bring it back and let the life go on."""
         while ended.startswith("stopped"):
             assert self.databases.server is not None
-            self.databases.server.stop_immediate()
-            self.databases.server.start()
-            ended = self.forks.say(f"continue {ended.split()[1]}")
+            try:
+                self.databases.server.stop_immediate()
+                self.databases.server.start()
+            finally:  # also when the server is not ours to stop: nobody may stay halted
+                ended = self.forks.say(f"continue {ended.split()[1]}")
         return ended
 
     def _troubles(self, case: Case, world: World) -> list[str]:

@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import json
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
 
 from bot.bootstrap import Wakes
 from bot.delivery import Deliverer, DeliverySettings
 from bot.delivery_render import Renderer
 from bot.payloads import Caller
-from bot.requests import Requests
 from bot.requests import RequestParts as PartsOfRequests
+from bot.requests import Requests
+from bot.serving import Application, Serving
+from bot.settings import Settings
 from bot.world import RandomIds
+from engine.effects import Purpose
 from engine.errors import StorageUnavailable
 from engine.events import Choice
 from engine.model import Actor, Person, Place, Session, Verdict
 from engine.policy import Policy
 from engine.ports import Catalog, Check, Job, Level, Message, Reply
-from engine.effects import Purpose
 from engine.preparation import Preparation, StartRequest
 from engine.service import Ballot, Parts, Seen, Service
 from engine.worker import Worker, WorkerParts
-from sqlalchemy import func, select
 from storage.database import Database
 from storage.ledgers import OutboxRow
 from storage.outbox import ABANDONED
@@ -77,8 +82,9 @@ class Installation:
         self.requests = self._requests()
         self._deliverer = self._outbox()
         wakes.listeners.append(self._deliverer.wake)
+        self._worker = Worker(self._worker_parts())
         self._handlers = {
-            **Worker(self._worker_parts()).tasks(),
+            **self._worker.tasks(),
             "start": self.requests.carry_out,
             "expire": self.service.expire,
             "remind": self.service.remind,
@@ -136,6 +142,21 @@ class Installation:
         )
 
     # ------------------------------------------------------------ moving
+
+    def boots(self) -> None:
+        """Do what ``runbook serve`` does with the rows before it serves."""
+        core: Any = self  # of the wired core, only the units of work are asked for
+        serving = Serving(
+            settings=Settings.model_construct(),
+            core=core,
+            worker=self._worker,
+            deliverer=self._deliverer,
+            queue=self._queue,
+            prepare_database=lambda: None,
+            lock=nullcontext,
+            alone=self.setting.database.kind == "sqlite",
+        )
+        Application(serving)._take_over()
 
     def turn(self) -> bool:
         """Do everything that is due now; say whether there was anything."""
@@ -216,20 +237,28 @@ class Installation:
         self.requests.ask(kind, StartRequest(key=key, runbook=runbook, actor=an_actor(), vm="web-1", place=OPS))
 
     def decides(self, person: Person, act: str, *, verdict: Verdict = Verdict.APPROVE, key: str = "a") -> None:
-        """Click on the newest request in the thread, as a person who saw nothing happen does it: once more."""
-        session = self.session(key)
-        assert session is not None
-        gate = session.open_gate or next(step.gate for step in session.steps[::-1] if step.gate)
-        message = self.gate_message(session)
+        """Click on the request in the thread; on the same one again when the first click was not acknowledged."""
+        clicked = next((line for line in self.seen.lines if line["act"] == f"{act} sees"), None)
+        if clicked is None:
+            clicked = {"act": f"{act} sees", "answer": "seen", **self._request_in_thread(key)}
+            self.seen.add(**clicked)
         ballot = Ballot(
             actor=an_actor(person),
             verdict=verdict,
             reason="Because." if verdict is Verdict.REJECT else "",
-            gate_id=gate.id,
-            seen=Seen(channel=message.channel, ts=message.ts) if message else None,
+            gate_id=clicked["gate"],
+            seen=Seen(channel=OPS.channel, ts=clicked["ts"]),
             delivery=f"{act}/{key}" if self.setting.redelivers else f"{act}/{key}/{self.setting.life}",
         )
         self.service.decide(ballot)
+
+    def _request_in_thread(self, key: str) -> dict[str, str]:
+        session = self.session(key)
+        gate = session.open_gate if session else None
+        message = self.gate_message(session) if session else None
+        assert gate is not None
+        assert message is not None
+        return {"gate": gate.id, "ts": message.ts}
 
     def cancels(self, person: Person, key: str = "a") -> None:
         self.service.cancel(self._number(key), an_actor(person), "wrong machine")

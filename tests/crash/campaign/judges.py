@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from tests.crash.campaign.rows import Row, Rows
 from tests.crash.campaign.scenarios import Scenario
@@ -69,9 +70,8 @@ def gather(scenario: Scenario, world: World, rows: Rows) -> Evidence:
     )
 
 
-def judge(scenario: Scenario, world: World, rows: Rows) -> list[str]:
+def judge(evidence: Evidence) -> list[str]:
     """Return everything that is wrong, one sentence each."""
-    evidence = gather(scenario, world, rows)
     judges = (
         nothing_acknowledged_is_lost,
         nothing_is_sent_twice,
@@ -87,7 +87,7 @@ def judge(scenario: Scenario, world: World, rows: Rows) -> list[str]:
 
 def nothing_acknowledged_is_lost(e: Evidence) -> Iterable[str]:
     """What a person saw acknowledged is in the rows, once."""
-    answers = {line["act"]: line["answer"] for line in e.people}
+    answers = {line["act"]: line["answer"] for line in e.people if line["answer"]}
     started = [act.removeprefix("start ") for act in answers if act.startswith("start ")]
     known = Counter(str(row["request_key"]) for row in e.sessions.values())
     yield from (f"start {key!r} was acknowledged and is lost" for key in started if not known[key])
@@ -97,6 +97,10 @@ def nothing_acknowledged_is_lost(e: Evidence) -> Iterable[str]:
             yield f"the decision {act.vote} was acknowledged and is lost"
         if act.vote and kept[act.vote] > 1:
             yield f"the decision {act.vote} counts {kept[act.vote]} times"
+    entitled = {act.vote[1] for act in e.scenario.acts if act.vote}
+    yield from (
+        f"{row['person_user']} may not decide, and did" for row in e.decisions if row["person_user"] not in entitled
+    )
     cancels = sum(line["kind"] == "session_cancel_asked" for line in e.audit)
     if cancels > 1 or (answers.get("cancel") == "ok" and not cancels):
         yield f"the cancel was answered {answers.get('cancel')!r} and is recorded {cancels} times"
@@ -110,9 +114,7 @@ def nothing_is_sent_twice(e: Evidence) -> Iterable[str]:
         if attempt not in e.attempts:
             yield f"attempt {attempt} was submitted and is in no row"
     effects = Counter((line["session"], line["step"]) for line in e.did("effect"))
-    failed = Counter(
-        (line["session"], line["step"]) for line in e.did("arrive") if line["code"] != 0
-    )
+    failed = Counter((line["session"], line["step"]) for line in e.did("arrive") if line["code"] != 0)
     for place, times in effects.items():
         if times > 1 + failed[place]:
             yield f"step {place} took effect {times} times, {failed[place]} of them failed"
@@ -127,7 +129,7 @@ def _overlaps(e: Evidence) -> Iterable[str]:
         ended = min([*stops, begun + timedelta(seconds=e.scenario.nature.seconds)])
         runs.append((begun, ended, line["attempt"]))
     runs.sort()
-    for (_, ended, first), (begun, _, second) in zip(runs, runs[1:], strict=False):
+    for (_, ended, first), (begun, _, second) in pairwise(runs):
         if begun < ended and not e.scenario.nature.mute:
             yield f"attempts {first} and {second} ran on the machine at the same time"
 
@@ -167,9 +169,7 @@ def what_is_said_of_attempts_is_true(e: Evidence) -> Iterable[str]:
 def everything_is_shown_once(e: Evidence) -> Iterable[str]:
     """Every message reached Slack, and once; where history cannot be read, a second one says so."""
     posts = Counter(key_of(line) for line in e.slack if line["call"] == "chat.postMessage")
-    marked = Counter(
-        key_of(line) for line in e.slack if line["call"] == "chat.postMessage" and REPEAT in line["text"]
-    )
+    marked = Counter(key_of(line) for line in e.slack if line["call"] == "chat.postMessage" and REPEAT in line["text"])
     for row in e.outbox:
         if row["state"] != "sent":
             yield f"the message {row['key']} is {row['state']}"
@@ -224,12 +224,16 @@ def the_audit_trail_explains_the_rows(e: Evidence) -> Iterable[str]:
     votes = Counter((row["session_id"], row["person_user"], row["verdict"]) for row in e.decisions)
     kinds = {"step_approve": "approve", "step_reject": "reject"}
     told = Counter(
-        (line["session_id"], line["actor"].split("/")[-1], kinds[line["kind"]]) for line in e.audit if line["kind"] in kinds
+        (line["session_id"], line["actor"].split("/")[-1], kinds[line["kind"]])
+        for line in e.audit
+        if line["kind"] in kinds
     )
     if votes != told:
         yield f"decisions and audit trail differ: {votes} and {told}"
     counted = Counter(line["kind"] for line in e.audit)
-    yield from (f"{kind} is recorded {counted[kind]} times" for kind, n in e.scenario.tells.items() if counted[kind] != n)
+    yield from (
+        f"{kind} is recorded {counted[kind]} times" for kind, n in e.scenario.tells.items() if counted[kind] != n
+    )
 
 
 def sessions_end_as_they_may(e: Evidence) -> Iterable[str]:

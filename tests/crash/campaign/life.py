@@ -14,16 +14,16 @@ from typing import Any, Self
 import structlog
 
 from engine.errors import Refused, StorageUnavailable
+from engine.events import Choice
+from engine.model import SessionStatus
 from engine.ports import Catalog
 from storage.database import Database
+from tests.builders import BOB
 from tests.crash.campaign.installation import Installation, Setting
 from tests.crash.campaign.points import CrashPoints, Order
 from tests.crash.campaign.scenarios import SCENARIOS, Act, Scenario
 from tests.crash.campaign.world import World
 from tests.policies import a_policy
-from engine.events import Choice
-from engine.model import SessionStatus
-from tests.builders import BOB
 
 ROUNDS = 600  #: turns after which a scenario that has not settled never will
 STRIDE = 5.0  #: seconds that the clock is moved at once while nothing is known to be due
@@ -57,7 +57,8 @@ class Script:
 
     def __init__(self, scenario: Scenario, it: Installation, points: CrashPoints) -> None:
         self._scenario, self._it, self._points = scenario, it, points
-        self._done = {line["act"] for line in it.seen.lines}
+        self._done = {line["act"] for line in it.seen.lines if line["answer"]}
+        self._tried = {line["act"] for line in it.seen.lines}
 
     def play(self) -> bool:
         """Go on until everything has settled; False when it never does."""
@@ -75,17 +76,18 @@ class Script:
     def _act(self) -> bool:
         """Do the next thing of the script if its moment has come."""
         left = [act for act in self._scenario.acts if act.name not in self._done]
-        if left and left[0].when(self._it):
+        if left and (left[0].name in self._tried or left[0].when(self._it)):
             self._do(left[0])
             return True
-        if self._astray(left):
-            self._answer("stop", lambda it: it.chooses(BOB, Choice.STOP))
-            return True
+        for key in self._scenario.ends:
+            if self._astray(key, left):
+                self._answer(f"stop {key}", lambda it, key=key: it.chooses(BOB, Choice.STOP, key))
+                return True
         return False
 
-    def _astray(self, left: list[Act]) -> bool:
+    def _astray(self, key: str, left: list[Act]) -> bool:
         """Say whether a crash has led to a question that the script does not foresee, and somebody must answer it."""
-        session = self._it.session()
+        session = self._it.session(key)
         asked = session is not None and session.status is SessionStatus.NEEDS_ATTENTION
         return asked and not any(act.name.startswith("choose") for act in left)
 
@@ -99,6 +101,8 @@ class Script:
     def _answer(self, name: str, do: Any) -> None:
         """An act, and what the person saw of it: an acknowledgement or a refusal. Neither, when the process dies."""
         answer = "ok"
+        self._tried.add(name)
+        self._it.seen.add(act=name, answer="")
         self._points.reach(f"act {name}:before")
         try:
             do(self._it)
@@ -113,12 +117,14 @@ class Script:
         it = self._it
         if any(act.name not in self._done for act in self._scenario.acts) and not self._cut_short():
             return False
-        if not it.told_everything():
-            return False
-        return it.next_moment() is None or self._open_on_purpose()
+        waits = self._open_on_purpose()
+        return it.told_everything() and (waits or (self._all_ended() and it.next_moment() is None))
 
     def _cut_short(self) -> bool:
         """Say whether nothing is left to do although acts are left: a crash has led to another end."""
+        return self._all_ended() and not any(act.name in self._tried - self._done for act in self._scenario.acts)
+
+    def _all_ended(self) -> bool:
         sessions = [self._it.session(key) for key in self._scenario.ends]
         return all(session is not None and session.finished_at is not None for session in sessions)
 
@@ -132,12 +138,12 @@ class Script:
         self._it.clock.advance(max(left, 0.001))
 
 
-def live(plan: Plan, database: Database, catalog: Catalog) -> int:
+def live(plan: Plan, database: Database, catalog: Catalog, *, patience: int = PATIENCE) -> int:
     """Live one life in this process; return how it ended, if it did not just die."""
     world = World(Path(plan.folder))
     scenario = SCENARIOS[plan.scenario]
     points = CrashPoints(world.points(plan.life), plan.orders)
-    signal.alarm(PATIENCE)
+    signal.alarm(patience)
     setting = Setting(
         world=world,
         database=database,
@@ -154,10 +160,11 @@ def live(plan: Plan, database: Database, catalog: Catalog) -> int:
         _listen(it)
         it.clock.advance(plan.asleep)
         with points.watching_commits(database._session):
+            it.boots()
             settled = Script(scenario, it, points).play()
         it.export_audit()
         it.close()
-    except BaseException:  # whatever it is, the judges must hear of it
+    except BaseException:  # noqa: BLE001 - whatever it is, the judges must hear of it
         with world.trouble.open("a", encoding="utf-8") as file:
             traceback.print_exc(file=file)
         return BROKEN

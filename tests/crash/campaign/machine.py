@@ -75,13 +75,13 @@ class StoredMachine:
     def inventory(self) -> tuple[tuple[Target, str], ...]:
         return ((WEB, "running"),)
 
-    def preflight(self, target: Target, shell: Shell) -> tuple[Check, ...]:
+    def preflight(self, target: Target, shell: Shell) -> tuple[Check, ...]:  # noqa: ARG002
         return (Check(name="power", level=Level.OK, evidence="It runs."),)
 
-    def doctor(self, target: Target | None, *, live: bool = False) -> tuple[Check, ...]:
+    def doctor(self, target: Target | None, *, live: bool = False) -> tuple[Check, ...]:  # noqa: ARG002
         return (Check(name="power", level=Level.OK, evidence="It runs."),)
 
-    def fetch(self, handle: Handle, stream: str, offset: int, limit: int) -> tuple[bytes, int]:
+    def fetch(self, handle: Handle, stream: str, offset: int, limit: int) -> tuple[bytes, int]:  # noqa: ARG002
         raise Indeterminate("Nobody can look now.")
 
     # ------------------------------------------------------------ the life of a command
@@ -116,7 +116,7 @@ class StoredMachine:
             return None
         return _handle(command.attempt_id)
 
-    def observe(self, target: Target, handles: Sequence[Handle]) -> Mapping[str, Observation]:
+    def observe(self, target: Target, handles: Sequence[Handle]) -> Mapping[str, Observation]:  # noqa: ARG002
         if self._nature.mute:
             return {}
         found = {handle["attempt"]: self._runs.get(handle["attempt"]) for handle in handles}

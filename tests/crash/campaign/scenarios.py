@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import NotAllowed
 from engine.events import Choice
-from engine.model import AttemptStatus, Person, SessionStatus, StepStatus, Verdict
+from engine.model import AttemptStatus, Person, SessionStatus, Verdict
 from tests.builders import ALICE, BOB, CAROL, DAVE
 from tests.crash.campaign.installation import Installation
 from tests.crash.campaign.machine import Nature
@@ -158,6 +158,11 @@ def votes(
     )
 
 
+def is_refused(person: Person) -> Act:
+    """Somebody clicks who may not decide: kept as evidence, and counted as nothing."""
+    return Act(f"{person.user} tries", asked(), lambda it: it.decides(person, f"{person.user} tries"))
+
+
 def cancels(when: Ready) -> Act:
     return Act("cancel", when, lambda it: it.cancels(ALICE))
 
@@ -200,7 +205,7 @@ _WAITING = (
     Scenario(name="cancel while waiting", acts=(starts("one-step"), cancels(asked())), ends=_ends("cancelled")),
     Scenario(
         name="stranger refused",
-        acts=(starts("one-step"), votes(DAVE), votes(BOB, Verdict.REJECT)),
+        acts=(starts("one-step"), is_refused(DAVE), votes(BOB, Verdict.REJECT)),
         ends=_ends("rejected"),
     ),
     Scenario(name="manual step", acts=(starts("by-hand"), votes(BOB)), ends=_ends("completed")),
@@ -217,7 +222,7 @@ _RUNNING = (
     ),
     Scenario(
         name="cancel while submitting",
-        acts=(starts("one-step"), votes(BOB), cancels(attempt_is(AttemptStatus.SUBMITTING))),
+        acts=(starts("one-step"), votes(BOB), cancels(attempt_is(AttemptStatus.SUBMITTING, *_RUNS))),
         nature=Nature(seconds=300, meets=("answer lost",)),
         ends=_ends("cancelled"),
     ),
@@ -320,4 +325,3 @@ _BESIDES = (
 )
 
 SCENARIOS: Mapping[str, Scenario] = {each.name: each for each in (*_WAITING, *_RUNNING, *_BESIDES)}
-STEP_OVER = {StepStatus.SUCCEEDED, StepStatus.FAILED}

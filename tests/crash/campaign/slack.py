@@ -55,7 +55,7 @@ class StoredSlack(WebClient):
 
     def _history(self, method: str, arguments: Line) -> Line:
         if not self._readable:
-            raise SlackApiError("missing_scope", _refusal(method))
+            raise SlackApiError("missing_scope", _refusal(method))  # type: ignore[no-untyped-call]
         oldest, thread = float(arguments["oldest"]), arguments.get("ts", "")
         everything = [*shown(self._ledger.lines), *shared_files(self._ledger.lines)]
         messages = [m for m in everything if m["channel"] == arguments["channel"]]

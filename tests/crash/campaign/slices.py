@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from tests.crash.campaign.scenarios import SCENARIOS
 
-SQLITE_STRIDE = 12
-POSTGRES_STRIDE = 60
+SQLITE_STRIDE = 20
+POSTGRES_STRIDE = 100
 
 
 def turn() -> int:
