@@ -38,7 +38,7 @@ def _missing() -> str:
     try:
         import playwright.sync_api  # noqa: F401, PLC0415 - only asked whether it is there
     except ModuleNotFoundError:
-        return "the Python package playwright is missing; it is in requirements/dev.lock"
+        return "the Python package playwright is missing: pip install playwright"
     return ""
 
 
