@@ -14,7 +14,7 @@ from bot import cli_text
 from bot.cli_shared import Values, caller, core, parse_values, start_request
 from engine.ballots import Ballot
 from engine.errors import Conflict, InvalidInput
-from engine.events import Choice
+from engine.events import Choice, Chosen
 from engine.model import Verdict
 
 SessionId = Annotated[int, typer.Argument(help="Number of the session.", min=1)]
@@ -80,7 +80,7 @@ def choose(
 ) -> None:
     """Say how to go on after a failure or an unknown outcome."""
     with core() as it:
-        it.service.choose(session_id, step, choice, caller(it), reason)
+        it.service.choose(session_id, Chosen(step_number=step, choice=choice, actor=caller(it), reason=reason))
         typer.echo(cli_text.why(it.service.view(session_id)))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from engine import events as ev
@@ -62,6 +62,15 @@ class View:
     channel: str = ""
     thread_ts: str = ""
     queue: tuple[int, ...] = field(default=())
+
+
+Steering = ev.CancelAsked | ev.Paused | ev.Resumed | ev.Chosen
+KINDS: Mapping[type, str] = {
+    ev.CancelAsked: "session_cancel_asked",
+    ev.Paused: "session_paused",
+    ev.Resumed: "session_resumed",
+    ev.Chosen: "choice_made",
+}
 
 
 class Service:
@@ -164,24 +173,23 @@ class Service:
 
     # ------------------------------------------------------------ control
 
-    def cancel(self, session_id: int, actor: Actor, reason: str = "") -> Session:
+    def cancel(self, session_id: int, actor: Actor, reason: str = "", *, delivery: str = "") -> Session:
         """Call a session off. The requester and every approver of any of its steps may."""
-        return self._control(session_id, actor, ev.CancelAsked(actor=actor, reason=reason), "session_cancel_asked")
+        return self._control(session_id, actor, ev.CancelAsked(actor=actor, reason=reason), delivery)
 
-    def pause(self, session_id: int, actor: Actor) -> Session:
+    def pause(self, session_id: int, actor: Actor, *, delivery: str = "") -> Session:
         """Keep the next step from starting."""
-        return self._control(session_id, actor, ev.Paused(actor=actor), "session_paused")
+        return self._control(session_id, actor, ev.Paused(actor=actor), delivery)
 
-    def resume(self, session_id: int, actor: Actor) -> Session:
+    def resume(self, session_id: int, actor: Actor, *, delivery: str = "") -> Session:
         """Let a paused session go on."""
-        return self._control(session_id, actor, ev.Resumed(actor=actor), "session_resumed")
+        return self._control(session_id, actor, ev.Resumed(actor=actor), delivery)
 
-    def choose(self, session_id: int, step_number: int, choice: ev.Choice, actor: Actor, reason: str) -> Session:
+    def choose(self, session_id: int, chosen: ev.Chosen, *, delivery: str = "") -> Session:
         """Say how to go on after a failure or an unknown outcome; needs a reason."""
-        if not reason.strip():
+        if not chosen.reason.strip():
             raise InvalidInput("A choice needs a reason.", hint="Say in one sentence what you know.")
-        event = ev.Chosen(step_number=step_number, choice=choice, actor=actor, reason=reason.strip())
-        return self._control(session_id, actor, event, "choice_made", step_number=step_number)
+        return self._control(session_id, chosen.actor, replace(chosen, reason=chosen.reason.strip()), delivery)
 
     # ------------------------------------------------------------ clock
 
@@ -288,28 +296,26 @@ class Service:
             uow.outbox.show(session, Purpose.GATE, step_number=gate.step_number, ordinal=gate.serial)
         uow.commit()
 
-    def _control(
-        self, session_id: int, actor: Actor, event: ev.Event, kind: str, *, step_number: int | None = None
-    ) -> Session:
+    def _control(self, session_id: int, actor: Actor, event: Steering, delivery: str) -> Session:
         require_member(self._parts.directory, actor)
-        return look_again(lambda: self._steer(session_id, actor, event, kind=kind, step_number=step_number))
+        return look_again(lambda: self._steer(session_id, actor, event, delivery))
 
-    def _steer(self, session_id: int, actor: Actor, event: ev.Event, *, kind: str, step_number: int | None) -> Session:
+    def _steer(self, session_id: int, actor: Actor, event: Steering, delivery: str) -> Session:
+        """One transaction: the delivery's key, so that a repeated one does nothing, and the event."""
         with self._uow() as uow:
+            now = self._now()
+            who = {"actor": str(actor)}
+            first = not delivery or uow.inbox.accept(delivery, "control", who, at=now, done=True)
             session = self._load(uow, session_id)
+            if not first:
+                return session
             require_control(session, person_of(actor), event)
-            transition = advance(session, event, self._now())
-            reason = getattr(event, "reason", "")
-            choice = event.choice.value if isinstance(event, ev.Chosen) else ""
+            transition = advance(session, event, now)
+            chosen = event if isinstance(event, ev.Chosen) else None
+            data = {"reason": getattr(event, "reason", "")} | ({"choice": chosen.choice.value} if chosen else {})
+            number = chosen.step_number if chosen else None
             store(
-                uow,
-                session,
-                transition,
-                actor=actor,
-                kind=kind,
-                now=self._now(),
-                step_number=step_number,
-                data={"reason": reason, **({"choice": choice} if choice else {})},
+                uow, session, transition, actor=actor, kind=KINDS[type(event)], now=now, step_number=number, data=data
             )
             uow.commit()
             return transition.session

@@ -84,17 +84,17 @@ def _history(desk: Desk, visit: Visit, asked: grammar.History) -> None:
 
 
 def _cancel(desk: Desk, visit: Visit, asked: grammar.Cancel) -> None:
-    session = desk.service.cancel(asked.session, visit.caller.actor, asked.reason)
+    session = desk.service.cancel(asked.session, visit.caller.actor, asked.reason, delivery=visit.caller.delivery)
     visit.answer.text(f"Session {session.id}: cancelling was recorded. It is now {session.status.value}.")
 
 
 def _pause(desk: Desk, visit: Visit, asked: grammar.Pause) -> None:
-    session = desk.service.pause(asked.session, visit.caller.actor)
+    session = desk.service.pause(asked.session, visit.caller.actor, delivery=visit.caller.delivery)
     visit.answer.text(f"Session {session.id} is paused: its next step will not start.")
 
 
 def _resume(desk: Desk, visit: Visit, asked: grammar.Resume) -> None:
-    session = desk.service.resume(asked.session, visit.caller.actor)
+    session = desk.service.resume(asked.session, visit.caller.actor, delivery=visit.caller.delivery)
     visit.answer.text(f"Session {session.id} goes on.")
 
 

@@ -15,7 +15,7 @@ from bot.listeners.visit import Desk, Visit, listen
 from bot.payloads import Click, Submission
 from bot.views import reasons
 from engine.errors import Conflict
-from engine.events import Choice
+from engine.events import Choice, Chosen
 from engine.model import Verdict
 from engine.service import Ballot, Seen
 
@@ -74,12 +74,14 @@ def ask_why_choose(_desk: Desk, visit: Visit) -> None:
 def choose(desk: Desk, visit: Visit) -> None:
     view = _submission(visit).view
     session, step, choice = chosen(view.private_metadata)
-    desk.service.choose(session, step, choice, visit.caller.actor, view.inputs().get(ids.BLOCK_REASON, ""))
+    reason = view.inputs().get(ids.BLOCK_REASON, "")
+    act = Chosen(step_number=step, choice=choice, actor=visit.caller.actor, reason=reason)
+    desk.service.choose(session, act, delivery=visit.caller.delivery)
     visit.answer.nothing()
 
 
 def cancel(desk: Desk, visit: Visit) -> None:
-    desk.service.cancel(number_in(_click(visit).action.choice), visit.caller.actor)
+    desk.service.cancel(number_in(_click(visit).action.choice), visit.caller.actor, delivery=visit.caller.delivery)
     visit.answer.nothing()
 
 

@@ -41,7 +41,7 @@ def cancel(desk: Desk, visit: Visit) -> None:
     assert isinstance(visit.payload, Submission)
     view = visit.payload.view
     reason = view.inputs().get(ids.BLOCK_REASON, "")
-    desk.service.cancel(number_in(view.private_metadata), visit.caller.actor, reason)
+    desk.service.cancel(number_in(view.private_metadata), visit.caller.actor, reason, delivery=visit.caller.delivery)
     visit.answer.nothing()
 
 

@@ -220,7 +220,9 @@ def test_retry_after_a_refusal_for_good_asks_the_approvers_again(crew: Crew) -> 
     number = crew.approved()
     crew.runs(number)
 
-    crew.service.choose(number, 1, ev.Choice.RETRY, an_actor(BOB), "The right was granted.")
+    crew.service.choose(
+        number, ev.Chosen(step_number=1, choice=ev.Choice.RETRY, actor=an_actor(BOB), reason="The right was granted.")
+    )
 
     assert crew.gate(number).serial == 2
     crew.works()

@@ -8,7 +8,7 @@ import pytest
 
 from engine import events as ev
 from engine.errors import Conflict, InvalidInput, NotAllowed, NotFound, Unverifiable
-from engine.model import GateStatus, Person
+from engine.model import GateStatus, OnFailure, Person
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
 from tests.builders import ALICE, BOB, CAROL, DAVE, NOW, a_free_step, a_step, an_actor, an_undo
@@ -84,7 +84,9 @@ def test_only_an_approver_of_the_step_chooses_how_to_go_on(crew: Crew, person: P
     number = failed_and_asks(crew)
 
     with pytest.raises(NotAllowed):
-        crew.service.choose(number, 1, ev.Choice.SKIP, an_actor(person), "I know best.")
+        crew.service.choose(
+            number, ev.Chosen(step_number=1, choice=ev.Choice.SKIP, actor=an_actor(person), reason="I know best.")
+        )
 
     assert crew.status(number) == N.NEEDS_ATTENTION
 
@@ -101,7 +103,9 @@ def test_only_an_approver_of_the_step_chooses_how_to_go_on(crew: Crew, person: P
 def test_choice_of_an_approver_is_carried_out_and_recorded(crew: Crew, choice: ev.Choice, status: N) -> None:
     number = failed_and_asks(crew)
 
-    crew.service.choose(number, 1, choice, an_actor(BOB), "The disk was full.")
+    crew.service.choose(
+        number, ev.Chosen(step_number=1, choice=choice, actor=an_actor(BOB), reason="The disk was full.")
+    )
     crew.runs(number)
 
     assert crew.status(number) == status
@@ -114,9 +118,12 @@ def test_choice_without_a_reason_or_without_a_question_is_refused(crew: Crew) ->
     waiting = crew.starts()
 
     with pytest.raises(InvalidInput):
-        crew.service.choose(number, 1, ev.Choice.SKIP, an_actor(BOB), "  ")
+        crew.service.choose(number, ev.Chosen(step_number=1, choice=ev.Choice.SKIP, actor=an_actor(BOB), reason="  "))
     with pytest.raises(Conflict):
-        crew.service.choose(waiting, 1, ev.Choice.SUCCEEDED, an_actor(BOB), "It surely worked.")
+        crew.service.choose(
+            waiting,
+            ev.Chosen(step_number=1, choice=ev.Choice.SUCCEEDED, actor=an_actor(BOB), reason="It surely worked."),
+        )
 
     assert (crew.status(number), crew.status(waiting)) == (N.NEEDS_ATTENTION, N.WAITING_APPROVAL)
 
@@ -125,8 +132,12 @@ def test_two_choices_at_the_same_moment_have_one_outcome(crew: Crew) -> None:
     number = failed_and_asks(crew)
 
     outcomes = together(
-        lambda: crew.service.choose(number, 1, ev.Choice.SKIP, an_actor(BOB), "It is fine."),
-        lambda: crew.service.choose(number, 1, ev.Choice.STOP, an_actor(CAROL), "It is not."),
+        lambda: crew.service.choose(
+            number, ev.Chosen(step_number=1, choice=ev.Choice.SKIP, actor=an_actor(BOB), reason="It is fine.")
+        ),
+        lambda: crew.service.choose(
+            number, ev.Chosen(step_number=1, choice=ev.Choice.STOP, actor=an_actor(CAROL), reason="It is not.")
+        ),
     )
 
     assert len(refusals(outcomes)) == 1
@@ -269,3 +280,31 @@ def test_waiting_sessions_are_listed_oldest_first_and_no_other(crew: Crew) -> No
 def test_unknown_session_is_not_found(crew: Crew) -> None:
     with pytest.raises(NotFound, match="no session 404"):
         crew.service.view(404)
+
+
+def test_choice_that_is_delivered_again_does_not_run_the_step_again(crew: Crew) -> None:
+    number = crew.starts(a_free_step(on_failure=OnFailure.ASK))
+    crew.machines.will_end(*[printed("no\n", 7)] * 3)
+    crew.runs(number)
+    retry = ev.Chosen(step_number=1, choice=ev.Choice.RETRY, actor=an_actor(ALICE), reason="Once more.")
+    crew.service.choose(number, retry, delivery="click-1")
+    crew.runs(number)
+
+    crew.service.choose(number, retry, delivery="click-1")
+    crew.runs(number)
+
+    assert len(crew.machines.submitted) == 2
+    assert crew.status(number) == N.NEEDS_ATTENTION
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "cancel"])
+def test_control_that_is_delivered_again_is_silent_and_changes_nothing(crew: Crew, act: str) -> None:
+    number = crew.starts(a_free_step())
+    if act == "resume":
+        crew.service.pause(number, an_actor(ALICE))
+    getattr(crew.service, act)(number, an_actor(ALICE), delivery="click-1")
+    before = crew.session(number)
+
+    getattr(crew.service, act)(number, an_actor(ALICE), delivery="click-1")
+
+    assert crew.session(number) == before

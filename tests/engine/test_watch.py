@@ -546,7 +546,9 @@ def test_evidence_of_an_unknown_outcome_stays_until_a_person_has_chosen(crew: Cr
 
     crew.runs(number)
     kept = crew.machines.cleaned == []
-    crew.service.choose(number, 1, choice, an_actor(BOB), "I looked at the machine.")
+    crew.service.choose(
+        number, ev.Chosen(step_number=1, choice=choice, actor=an_actor(BOB), reason="I looked at the machine.")
+    )
     crew.works()
 
     assert kept
@@ -561,7 +563,9 @@ def test_choice_about_an_unknown_outcome_frees_the_machine_for_the_next(crew: Cr
     crew.works()
     waiting = crew.step(other).status
 
-    crew.service.choose(number, 1, ev.Choice.FAILED, an_actor(BOB), "It did nothing.")
+    crew.service.choose(
+        number, ev.Chosen(step_number=1, choice=ev.Choice.FAILED, actor=an_actor(BOB), reason="It did nothing.")
+    )
     crew.runs(other)
 
     assert waiting is S.QUEUED
@@ -574,7 +578,9 @@ def test_unknown_outcome_is_no_invitation_to_try_again(crew: Crew) -> None:
     crew.does("observe", attempt)
 
     with pytest.raises(Conflict):
-        crew.service.choose(number, 1, ev.Choice.RETRY, an_actor(BOB), "Once more.")
+        crew.service.choose(
+            number, ev.Chosen(step_number=1, choice=ev.Choice.RETRY, actor=an_actor(BOB), reason="Once more.")
+        )
 
     assert len(crew.machines.submitted) == 1
 

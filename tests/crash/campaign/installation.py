@@ -26,7 +26,7 @@ from bot.settings import Settings
 from bot.world import RandomIds
 from engine.effects import Purpose
 from engine.errors import StorageUnavailable
-from engine.events import Choice
+from engine.events import Choice, Chosen
 from engine.model import Actor, Person, Place, Session, Verdict
 from engine.policy import Policy
 from engine.ports import Catalog, Check, Job, Level, Message, Reply
@@ -273,7 +273,9 @@ class Installation:
         session = self.session(key)
         assert session is not None
         step = session.current_step or next(step for step in session.steps[::-1] if step.attempts)
-        self.service.choose(session.id, step.number, choice, an_actor(person), "I looked.")
+        self.service.choose(
+            session.id, Chosen(step_number=step.number, choice=choice, actor=an_actor(person), reason="I looked.")
+        )
 
     def opens_home(self, person: Person) -> None:
         self.requests.publish_home(person)
