@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.orm import aliased
 
@@ -103,7 +104,8 @@ class SqlOutbox:
         self.flush()
         self._tx.serialise(CLAIM_LOCK)
         self._recover(now)
-        rows = self._tx.db.execute(_due(now, limit), execution_options=FRESH).scalars().all()
+        bounds = {"now": now, "most": limit}
+        rows = self._tx.db.execute(_due(), bounds, execution_options=FRESH).scalars().all()
         claimed = tuple(_message(row, sending_since=now) for row in rows)
         if claimed:
             taken = update(OutboxRow).where(OutboxRow.id.in_([message.id for message in claimed]))
@@ -171,8 +173,9 @@ def _awake(*, revive: bool = False) -> ColumnElement[str]:
     return case((asleep, "ready"), else_=OutboxRow.state)
 
 
-def _due(now: datetime, limit: int) -> Select[OutboxRow]:
-    """Select the first due message of each thread and of each person."""
+@cache
+def _due() -> Select[OutboxRow]:
+    """Select the first due message of each thread and of each person; asked every second, so put together once."""
     other, root = aliased(OutboxRow), aliased(OutboxRow)
     same_thread = and_(other.session_id == OutboxRow.session_id, other.id != OutboxRow.id)
     never_shown = and_(other.sent_revision == 0, other.id < OutboxRow.id, other.state != "dead")
@@ -194,7 +197,7 @@ def _due(now: datetime, limit: int) -> Select[OutboxRow]:
         select(OutboxRow.id, place.label("place"))
         .where(
             IS_WAITING,
-            or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= now),
+            or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= bindparam("now")),
             or_(OutboxRow.session_id.is_(None), is_root, rooted.exists()),
             ~blocked.exists(),
             ~person_busy.exists(),
@@ -206,7 +209,7 @@ def _due(now: datetime, limit: int) -> Select[OutboxRow]:
         .join(due, due.c.id == OutboxRow.id)
         .where(due.c.place == 1)
         .order_by(OutboxRow.id)
-        .limit(limit)
+        .limit(bindparam("most"))
     )
 
 
