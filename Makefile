@@ -48,6 +48,10 @@ faults: $(DEV) $(PROJECT) ## run the fault matrix and a slice of the crash campa
 deep: $(DEV) $(PROJECT) ## kill the product 12,000 times, up to 80 minutes; ARGS="--sqlite 900 --minutes 10" asks for less
 	@$(PY) -m tests.crash.campaign.deep --sqlite 10000 --postgres 2000 --minutes 80 --jobs $(JOBS) $(ARGS)
 
+.PHONY: bench
+bench: $(DEV) $(PROJECT) ## measure speed and memory, about ten minutes, and write docs/benchmarks.md; ARGS="--quick" is faster
+	@$(PY) -m tests.benchmarks $(ARGS)
+
 .PHONY: docs-check
 docs-check: $(DEV) $(PROJECT) ## run only the tests of what is written: docs, locks, manifest, image, house rules
 	@$(PY) -m pytest tests/docs $(ARGS)
