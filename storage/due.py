@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, and_, bindparam, exists, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, TextClause, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from engine.model import AttemptStatus, SessionStatus, StepStatus
@@ -44,8 +44,8 @@ _UNCLEAN = and_(
 #: What the statements are asked with. They are put together once, because the rows are asked every few seconds.
 _NOW = bindparam("now", type_=UtcDateTime())
 _LEASED = bindparam("leased", type_=UtcDateTime())
-_OWNER = bindparam("owner")
-_MOST = bindparam("most")
+_OWNER: BindParameter[str] = bindparam("owner")
+_MOST: BindParameter[int] = bindparam("most")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.orm import aliased
 
@@ -20,7 +20,7 @@ from engine.ports import Message, Reply
 from storage.ledgers import IS_SENDING, IS_WAITING, OutboxRow
 from storage.loading import FRESH
 from storage.mapping import Values
-from storage.transaction import Transaction
+from storage.transaction import Transaction, insert
 
 CLAIM_LOCK = 0x52554E_0002  # the number of the PostgreSQL lock under which messages are taken
 ABANDONED = timedelta(seconds=60)  # who has not reported by then is dead: look the message up before sending it again
@@ -72,32 +72,24 @@ class SqlOutbox:
     def flush(self) -> None:
         """Write what was wanted; people's homes last and in a fixed order, because sessions share them."""
         if self._wanted:
-            self._tx.write(_raise_revision(self._tx.insert(OutboxRow)), list(self._wanted.values()))
+            self._tx.write(_raise_revision(on_postgres=self._tx.on_postgres), list(self._wanted.values()))
         if self._sentences:
-            once = self._tx.insert(OutboxRow).on_conflict_do_nothing(index_elements=[OutboxRow.key])
-            self._tx.write(once, list(self._sentences.values()))
-        for key, (values, force) in sorted(self._homes.items()):
-            self._flush_home(key, values, force=force)
+            self._tx.write(_say_once(on_postgres=self._tx.on_postgres), list(self._sentences.values()))
+        homes = sorted(self._homes.items())
+        forced = [values for _, (values, force) in homes if force]
+        if forced:
+            self._tx.write(_raise_revision(revive=True, on_postgres=self._tx.on_postgres), forced)
+        known = [{"home": key} for key, (_, force) in homes if not force]
+        if known:
+            self._tx.write(_raise_home(), known)
         self._wanted, self._sentences, self._homes = {}, {}, {}
-
-    def _flush_home(self, key: str, values: Values, *, force: bool) -> None:
-        if force:
-            self._tx.write(_raise_revision(self._tx.insert(OutboxRow), revive=True), [values])
-        else:
-            raised = {"revision": OutboxRow.revision + 1, "state": _awake()}
-            self._tx.write(update(OutboxRow).where(OutboxRow.key == key).values(raised))
 
     # ------------------------------------------------------------ showing
 
     def message(self, session_id: int, purpose: Purpose, *, step_number: int = 0, ordinal: int = 0) -> Message | None:
         self.flush()
-        query = select(OutboxRow).where(
-            OutboxRow.session_id == session_id,
-            OutboxRow.purpose == purpose,
-            OutboxRow.step_number == step_number,
-            OutboxRow.ordinal == ordinal,
-        )
-        row = self._tx.db.execute(query, execution_options=FRESH).scalar_one_or_none()
+        place = {"session": session_id, "purpose": purpose, "step": step_number, "ordinal": ordinal}
+        row = self._tx.db.execute(_placed(), place, execution_options=FRESH).scalar_one_or_none()
         return _message(row) if row else None
 
     def claim(self, *, now: datetime, limit: int) -> tuple[Message, ...]:
@@ -108,45 +100,35 @@ class SqlOutbox:
         rows = self._tx.db.execute(_due(), bounds, execution_options=FRESH).scalars().all()
         claimed = tuple(_message(row, sending_since=now) for row in rows)
         if claimed:
-            taken = update(OutboxRow).where(OutboxRow.id.in_([message.id for message in claimed]))
-            self._tx.write(taken.values(state="sending", sending_since=now))
+            taken = [message.id for message in claimed]
+            self._tx.write(_take(), {"taken": taken, "state": "sending", "sending_since": now})
         return claimed
 
     def orphan(self) -> None:
         self._tx.write(update(OutboxRow).where(IS_SENDING).values(state="unknown"))
 
     def sent(self, message: Message, *, ts: str, now: datetime) -> None:  # noqa: ARG002 - the port's signature
-        newer = OutboxRow.revision > message.revision
-        self._report(
-            message,
-            sent_revision=message.revision,
-            ts=ts or message.ts,
-            state=case((newer, "ready"), else_="sent"),
-            tries=0,
-            error="",
-            not_before=None,
-        )
+        shown = {"sent_revision": message.revision, "ts": ts or message.ts}
+        facts = {**shown, "tries": 0, "error": "", "not_before": None, "shown": message.revision}
+        self._report(_sent(), message, facts)
 
     def postpone(self, message: Message, *, until: datetime, error: str, unknown: bool = False) -> None:
         state = "unknown" if unknown else "ready"
-        self._report(message, state=state, not_before=until, error=error, tries=OutboxRow.tries + 1)
+        self._report(_failed(), message, {"state": state, "not_before": until, "error": error})
 
     def give_up(self, message: Message, *, error: str) -> None:
-        self._report(message, state="dead", error=error, tries=OutboxRow.tries + 1)
+        self._report(_failed(), message, {"state": "dead", "error": error})
 
     def stats(self) -> Mapping[str, int]:
         self.flush()
         counted = self._tx.db.execute(select(OutboxRow.state, func.count()).group_by(OutboxRow.state))
         return {state: count for state, count in counted}  # noqa: C416 - rows are no pairs for mypy
 
-    def _report(self, message: Message, **values: object) -> None:
-        # Only the claim that is still the newest one may report; a sender that was thought dead is not believed.
-        mine = OutboxRow.id == message.id, OutboxRow.sending_since == message.sending_since
-        self._tx.write(update(OutboxRow).where(*mine).values(sending_since=None, **values))
+    def _report(self, statement: Update, message: Message, facts: Values) -> None:
+        self._tx.write(statement, {**facts, "mine": message.id, "since": message.sending_since, "sending_since": None})
 
     def _recover(self, now: datetime) -> None:
-        abandoned = IS_SENDING, OutboxRow.sending_since <= now - ABANDONED
-        self._tx.write(update(OutboxRow).where(*abandoned).values(state="unknown"))
+        self._tx.write(_abandon(), {"before": now - ABANDONED, "state": "unknown"})
 
 
 def _new(key: str, purpose: Purpose, **values: object) -> Values:
@@ -155,8 +137,13 @@ def _new(key: str, purpose: Purpose, **values: object) -> Values:
     return {"key": key, "purpose": purpose, **blank, **state, "tries": 0, "error": "", **values}
 
 
-def _raise_revision(statement: Insert, *, revive: bool = False) -> Insert:
+# Each statement is put together once: building it costs more than running it.
+
+
+@cache
+def _raise_revision(*, on_postgres: bool, revive: bool = False) -> Insert:
     """Want a message again: one revision higher, and behind what its thread already waits for."""
+    statement = insert(OutboxRow, on_postgres=on_postgres)
     still_waits = and_(OutboxRow.state != "sending", OutboxRow.revision > OutboxRow.sent_revision)
     return statement.on_conflict_do_update(
         index_elements=[OutboxRow.key],
@@ -166,6 +153,54 @@ def _raise_revision(statement: Insert, *, revive: bool = False) -> Insert:
             "wanted": case((still_waits, OutboxRow.wanted), else_=statement.excluded.wanted),
         },
     )
+
+
+@cache
+def _say_once(*, on_postgres: bool) -> Insert:
+    return insert(OutboxRow, on_postgres=on_postgres).on_conflict_do_nothing(index_elements=[OutboxRow.key])
+
+
+@cache
+def _raise_home() -> Update:
+    """Redraw a Home that somebody has opened before."""
+    raised = {"revision": OutboxRow.revision + 1, "state": _awake()}
+    return update(OutboxRow).where(OutboxRow.key == bindparam("home")).values(raised)
+
+
+@cache
+def _placed() -> Select[OutboxRow]:
+    return select(OutboxRow).where(
+        OutboxRow.session_id == bindparam("session"),
+        OutboxRow.purpose == bindparam("purpose"),
+        OutboxRow.step_number == bindparam("step"),
+        OutboxRow.ordinal == bindparam("ordinal"),
+    )
+
+
+@cache
+def _take() -> Update:
+    return update(OutboxRow).where(OutboxRow.id.in_(bindparam("taken", expanding=True)))
+
+
+@cache
+def _mine() -> Update:
+    """Only the claim that is still the newest one may report; a sender that was thought dead is not believed."""
+    return update(OutboxRow).where(OutboxRow.id == bindparam("mine"), OutboxRow.sending_since == bindparam("since"))
+
+
+@cache
+def _sent() -> Update:
+    return _mine().values(state=case((OutboxRow.revision > bindparam("shown"), "ready"), else_="sent"))
+
+
+@cache
+def _failed() -> Update:
+    return _mine().values(tries=OutboxRow.tries + 1)
+
+
+@cache
+def _abandon() -> Update:
+    return update(OutboxRow).where(IS_SENDING, OutboxRow.sending_since <= bindparam("before"))
 
 
 def _awake(*, revive: bool = False) -> ColumnElement[str]:
