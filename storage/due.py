@@ -31,7 +31,7 @@ from storage.tables import (
 )
 from storage.transaction import Transaction
 
-#: How long another process may take to hand a command over before it counts as dead (PostgreSQL: many processes).
+#: How long handing a command over may take before whoever does it counts as dead (PostgreSQL: any process).
 LEASE = timedelta(seconds=60)
 
 _SENT = AttemptRow.status.in_([AttemptStatus.ACCEPTED, AttemptStatus.RUNNING])
@@ -145,14 +145,12 @@ def _unwatched() -> Select[Any]:
 def _orphaned(*, on_postgres: bool) -> ColumnElement[bool]:
     """An attempt that may have been sent and must be looked up.
 
-    Its sender says so, or is gone. Our own process may still be sending, until the machine itself would refuse
-    the command; on SQLite there is no other process, so one of another owner is orphaned at once.
+    Its sender says so, or has been silent for longer than sending takes: it is gone, or is our own and could not
+    write down what became of it. On SQLite there is no other process, so one of another owner is orphaned at once.
     """
-    lapsed = AttemptRow.not_after <= _NOW
-    foreign: ColumnElement[bool] = AttemptRow.owner != _OWNER
-    if on_postgres:
-        foreign = and_(foreign, AttemptRow.created_at <= _LEASED)
-    gone = and_(AttemptRow.next_check_at.is_(None), or_(lapsed, foreign))
+    silent = or_(AttemptRow.created_at <= _LEASED, AttemptRow.not_after <= _NOW)
+    lost = silent if on_postgres else or_(silent, AttemptRow.owner != _OWNER)
+    gone = and_(AttemptRow.next_check_at.is_(None), lost)
     return and_(AttemptRow.status == AttemptStatus.SUBMITTING, or_(AttemptRow.next_check_at <= _NOW, gone))
 
 
