@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 
 from engine.ports import InboxItem
 from storage.ledgers import InboxRow
 from storage.loading import FRESH
 from storage.transaction import Transaction
 
-_OPEN = InboxRow.key == bindparam("known"), InboxRow.done_at.is_(None)
-_UNDONE = select(InboxRow).where(*_OPEN)
-_CLOSE = update(InboxRow).where(*_OPEN)
+_KNOWN = InboxRow.key == bindparam("known")
+_UNDONE = select(InboxRow).where(_KNOWN, InboxRow.done_at.is_(None))
+_CLOSE = update(InboxRow).where(_KNOWN, or_(InboxRow.done_at.is_(None), InboxRow.answer == ""))
+_ANSWER = select(InboxRow.answer).where(_KNOWN)
 
 
 class SqlInbox:
@@ -42,3 +43,6 @@ class SqlInbox:
 
     def done(self, key: str, *, at: datetime, answer: str = "") -> None:
         self._tx.write(_CLOSE, {"known": key, "done_at": at, "answer": answer})
+
+    def answer(self, key: str) -> str:
+        return self._tx.db.execute(_ANSWER, {"known": key}).scalar_one_or_none() or ""

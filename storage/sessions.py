@@ -63,7 +63,7 @@ class SqlSessions(Listings):
         statement = _add_session(on_postgres=self._tx.on_postgres)
         new_id = self._tx.db.connection().execute(statement, values).scalar_one_or_none()
         if new_id is None:
-            raise Conflict("This request has already started a session.")
+            raise Stale("This request has already started a session.")  # between our look and this
         added = replace(session, id=new_id)
         self._tx.write(_ADD_STEPS, [self._new_step(added, step) for step in added.steps])
         for step in added.steps:
