@@ -240,6 +240,14 @@ _RUNNING = (
         files=1,
     ),
     Scenario(
+        name="output upload, history not readable",
+        acts=(starts("one-step"), votes(BOB)),
+        nature=Nature(printed="a line of output\n" * 400),
+        ends=_ends("completed"),
+        history_readable=False,
+        files=1,
+    ),
+    Scenario(
         name="restart during polling",
         acts=(
             starts("one-step"),
