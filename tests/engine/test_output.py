@@ -284,3 +284,18 @@ def test_redaction_is_stable(text: str) -> None:
     once = redact(text)
 
     assert redact(once) == once
+
+
+@pytest.mark.parametrize("cut", range(len(CANARY)))
+def test_end_of_a_secret_at_the_beginning_of_a_stream_without_its_head_is_left_out(cut: int):
+    secret = "Zq7+cAnary9/xK=="
+    raw = f"{secret}{secret}\nnext line\n".encode()[cut:]
+
+    text, _ = clean(raw, limit_bytes=LIMIT, secrets=(secret,), headless=True)
+
+    assert text == "…\nnext line\n"
+
+
+def test_only_word_of_a_stream_without_its_head_is_left_out():
+    assert clean(b"ter2\n", limit_bytes=LIMIT, headless=True)[0] == "… \n"
+    assert clean(b"ter2 and more", limit_bytes=LIMIT, headless=True)[0] == "… and more"
