@@ -211,7 +211,7 @@ class Deliverer:
         looked = message.state != "unknown"
         try:
             found, repeat = self._found(parcel)
-            looked = True
+            looked = not repeat  # nobody could look, so the doubt outlives this try
             if parcel.file and self._pace.failures(message) >= FILE_TRIES:
                 parcel = _plain(parcel) or parcel  # a thread must not wait for a file
             outcome = found or Sent(ts=self._send(parcel, repeat=repeat))

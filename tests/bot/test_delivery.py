@@ -232,6 +232,22 @@ def test_without_the_right_to_look_a_repetition_says_that_it_may_be_one(folder: 
         assert "may be shown twice" in second.text
 
 
+def test_doubt_outlives_a_repetition_that_slack_put_off(folder: Path) -> None:
+    scopes = AppConfig().scopes - {"channels:history"}
+    with SlackWorkspace.start(clock=SlackClock(frozen_at=START), app=AppConfig(scopes=scopes)) as ws:
+        office = PostOffice(ws, new_database(folder))
+        office.session()
+        ws.faults.switch_on(FaultKind.DROP_AFTER_WORK, on=POST)
+        office.deliver()
+        ws.faults.switch_on(FaultKind.RATE_LIMITED, on=POST, seconds=5)
+
+        office.drain()
+        office.close()
+
+        assert office.count(POST) == 3
+        assert ["may be shown twice" in post.text for post in ws.channel("ops").all()] == [False, True]
+
+
 # ---------------------------------------------------------------- patience
 
 
