@@ -151,6 +151,7 @@ class Message:
     files: list[File] = field(default_factory=list)
     reactions: dict[str, list[str]] = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
+    typed: dict[str, dict[tuple[str, str], Json]] = field(default_factory=dict)  # per person: who chose what
 
     @property
     def is_reply(self) -> bool:

@@ -58,7 +58,7 @@ def message_click(world: World, user: User, message: Message, action: Json, *, b
     payload = _interaction(world, user, "block_actions") | {
         "container": container,
         "channel": {"id": channel.id, "name": "directmessage" if channel.is_im else _public_name(channel)},
-        "state": {"values": state_values(message.blocks, {})},
+        "state": {"values": state_values(message.blocks, message.typed.get(user.id, {}))},
         "response_url": response_url(base_url, url_token),
         "actions": [action],
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from playground.slack import payloads
 from playground.slack.api import ApiError
 from playground.slack.api_views import replace_stack
-from playground.slack.blocks import Json, Placed, find_element
+from playground.slack.blocks import Json, Placed, find_element, keep_choice
 from playground.slack.delivery import Answer
 from playground.slack.modals import REQUIRED, fill_in, refused_by_slack, settle
 from playground.slack.model import Channel, Message, User, View
@@ -121,11 +121,13 @@ class Person:
                 return ActionResult(acked=False, cancelled=True)
             action = payloads.action_of(self._world, placed, value)
             if isinstance(where, View):
-                delivery = payloads.view_click(self._world, self.user, self._current(where), action)
+                current = self._current(where)
+                keep_choice(current.typed, placed, value)
+                delivery = payloads.view_click(self._world, self.user, current, action)
             else:
-                delivery = payloads.message_click(
-                    self._world, self.user, self._seen(where), action, base_url=self._ws.base_url
-                )
+                seen = self._seen(where)
+                keep_choice(seen.typed.setdefault(self.id, {}), placed, value)
+                delivery = payloads.message_click(self._world, self.user, seen, action, base_url=self._ws.base_url)
         return self._action_result(element, self._ws.deliver(delivery))
 
     def _find(self, where: Message | View, element: str) -> Placed:
