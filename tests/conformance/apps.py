@@ -93,7 +93,8 @@ class BlockingBot:
             self._close = lambda: _stop(server)
             return
         kind: Any = BuiltinHandler if way == "builtin" else WebsocketClientHandler
-        handler = kind(self.app, self._ws.app_token, ping_interval=PING_SECONDS)
+        ping = PING_SECONDS if way == "builtin" else 1  # with less, websocket-client replaces what it is opening
+        handler = kind(self.app, self._ws.app_token, ping_interval=ping)
         handler.connect()
         self._close = lambda: self._hang_up(handler)
 
@@ -110,7 +111,9 @@ class BlockingBot:
         return getattr(self.client, method)(**arguments)
 
     def close(self) -> None:
-        self._close()
+        """End every connection; safe to call twice."""
+        close, self._close = self._close, lambda: None
+        close()
 
 
 class AsynchronousBot:
@@ -156,6 +159,9 @@ class AsynchronousBot:
         return self._run(getattr(self.client, method)(**arguments))
 
     def close(self) -> None:
+        """End every connection and the loop; safe to call twice."""
+        if self._loop.is_closed():
+            return
         for close in self._closing:
             close()
         self._run(_end_all_tasks())
