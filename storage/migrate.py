@@ -1,23 +1,26 @@
 """Bringing the tables up to date, by one process at a time, and refusing tables that are newer than the code.
 
-Migrations only go forward. Nothing here may touch rows of its own accord.
+Migrations only go forward. Nothing here may touch rows of its own accord. Alembic is imported only when tables have
+to be changed, because a serving process pays for what it imports in seconds at its start and in memory for good.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from engine.errors import Misconfigured, StorageUnavailable
 from storage.connecting import connect_to_migrate
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 MIGRATION_LOCK = 0x52554E_0003  # the number of the PostgreSQL lock under which tables are changed
 _FOLDER = Path(__file__).with_name("migrations")
+#: Every revision of this version, oldest first: files are named by number, and each revises the one before it.
+REVISIONS = tuple(sorted(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")))
 
 
 def upgrade(url: str) -> None:
@@ -29,7 +32,8 @@ def upgrade(url: str) -> None:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             _refuse_newer(connection)
-            command.upgrade(configuration(connection), "head")
+            if _revision(connection) != REVISIONS[-1]:
+                _change_tables(connection)
     except StorageUnavailable as error:
         raise Misconfigured(f"The database cannot be prepared: {error.message}", hint=error.hint) from error
     finally:
@@ -49,7 +53,7 @@ def current(url: str) -> str | None:
 def require_current(connection: Connection) -> None:
     """Return if the tables are those of this version; else say what to do."""
     _refuse_newer(connection)
-    revision, head = _revision(connection), _scripts().get_current_head()
+    revision, head = _revision(connection), REVISIONS[-1]
     if revision != head:
         raise Misconfigured(
             f"The database has revision {revision or 'none'}, this version needs {head}.", hint="Run `runbook migrate`."
@@ -58,24 +62,31 @@ def require_current(connection: Connection) -> None:
 
 def configuration(connection: Connection) -> Config:
     """Return alembic's configuration for a connection that is already open."""
+    from alembic.config import Config  # noqa: PLC0415 - see the head of this file
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(_FOLDER))
+def _change_tables(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - see the head of this file
+
+    command.upgrade(configuration(connection), "head")
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    """Return what alembic has noted; a database that it has never touched has not even its table."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    noted: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return noted
 
 
 def _refuse_newer(connection: Connection) -> None:
     revision = _revision(connection)
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in REVISIONS:
         raise Misconfigured(
             f"The database has revision {revision}, which this version does not know.",
             hint="It was written by a newer version: install that one, or restore a backup.",

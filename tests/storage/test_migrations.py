@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, create_engine, inspect, text
 
 from engine.errors import Misconfigured, RunbookError
 from storage.columns import Base
 from storage.connecting import connect_to_migrate
 from storage.database import open_database
-from storage.migrate import configuration, current, upgrade
+from storage.migrate import REVISIONS, configuration, current, upgrade
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -35,6 +41,30 @@ def test_migrations_and_tables_in_the_code_agree(database_url):
     with engine.begin() as connection:
         command.check(configuration(connection))
     engine.dispose()
+
+
+def test_revisions_are_numbered_in_the_order_in_which_alembic_runs_them(database_url):
+    engine = connect_to_migrate(database_url)
+
+    with engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(configuration(connection))
+        found = [script.revision for script in scripts.walk_revisions()]
+    engine.dispose()
+
+    assert list(REVISIONS) == found[::-1]
+    assert scripts.get_heads() == [REVISIONS[-1]]
+
+
+def test_database_that_needs_no_migration_is_opened_without_alembic(database_url):
+    code = (
+        "import sys; from storage.database import open_database; from storage.migrate import upgrade; "
+        "upgrade(sys.argv[1]); open_database(sys.argv[1]).check(); "
+        "sys.exit('alembic' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, database_url], check=False, cwd=ROOT)
+
+    assert done.returncode == 0
 
 
 def test_constraints_in_the_database_and_in_the_code_agree(database):
