@@ -34,6 +34,7 @@ class SqlOutbox:
         self._wanted: dict[str, Values] = {}
         self._sentences: dict[str, Values] = {}
         self._homes: dict[str, tuple[Values, bool]] = {}
+        self._put_off: list[Values] = []
 
     # ------------------------------------------------------------ wanting
 
@@ -75,6 +76,8 @@ class SqlOutbox:
             self._tx.write(_raise_revision(on_postgres=self._tx.on_postgres), list(self._wanted.values()))
         if self._sentences:
             self._tx.write(_say_once(on_postgres=self._tx.on_postgres), list(self._sentences.values()))
+        if self._put_off:
+            self._tx.write(_failed(), self._put_off)
         homes = sorted(self._homes.items())
         forced = [values for _, (values, force) in homes if force]
         if forced:
@@ -82,7 +85,7 @@ class SqlOutbox:
         known = [{"home": key} for key, (_, force) in homes if not force]
         if known:
             self._tx.write(_raise_home(), known)
-        self._wanted, self._sentences, self._homes = {}, {}, {}
+        self._wanted, self._sentences, self._homes, self._put_off = {}, {}, {}, []
 
     # ------------------------------------------------------------ showing
 
@@ -114,7 +117,8 @@ class SqlOutbox:
 
     def postpone(self, message: Message, *, until: datetime, error: str, unknown: bool = False) -> None:
         state = "unknown" if unknown else "ready"
-        self._report(_failed(), message, {"state": state, "not_before": until, "error": error})
+        facts = {"state": state, "not_before": until, "error": error}
+        self._put_off.append(_reported(message, facts))  # of a whole batch at once, when it commits
 
     def give_up(self, message: Message, *, error: str) -> None:
         self._report(_failed(), message, {"state": "dead", "error": error})
@@ -125,7 +129,7 @@ class SqlOutbox:
         return {state: count for state, count in counted}  # noqa: C416 - rows are no pairs for mypy
 
     def _report(self, statement: Update, message: Message, facts: Values) -> None:
-        self._tx.write(statement, {**facts, "mine": message.id, "since": message.sending_since, "sending_since": None})
+        self._tx.write(statement, _reported(message, facts))
 
     def _recover(self, now: datetime) -> None:
         self._tx.write(_abandon(), {"before": now - ABANDONED, "state": "unknown"})
@@ -135,6 +139,10 @@ def _new(key: str, purpose: Purpose, **values: object) -> Values:
     blank: Values = {"session_id": None, "step_number": 0, "ordinal": 0, "team": "", "channel": "", "user_id": ""}
     state: Values = {"wanted": 0, "revision": 1, "sent_revision": 0, "ts": "", "payload": {}, "state": "ready"}
     return {"key": key, "purpose": purpose, **blank, **state, "tries": 0, "error": "", **values}
+
+
+def _reported(message: Message, facts: Values) -> Values:
+    return {**facts, "mine": message.id, "since": message.sending_since, "sending_since": None}
 
 
 # Each statement is put together once: building it costs more than running it.
