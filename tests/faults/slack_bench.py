@@ -48,7 +48,7 @@ class Recorder:
 def open_office(workspace: SlackWorkspace, where: Path | str, folder: Path) -> Iterator[LateOffice]:
     """The bot's Slack side on two real sockets; its database is a file, or at an address."""
     runbooks = folder / "runbooks"
-    runbooks.mkdir()
+    runbooks.mkdir(parents=True)
     (runbooks / "restart-web.yaml").write_text(RUNBOOK, encoding="utf-8")
     database = open_database(where if isinstance(where, str) else f"sqlite:///{where}")
     made = LateOffice(workspace, database, runbooks)

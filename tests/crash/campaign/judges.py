@@ -19,6 +19,7 @@ from tests.crash.campaign.world import Line, World, read_lines
 
 OVER = {"completed", "completed_unverified", "failed", "rejected", "expired", "cancelled"}
 RAN = {"succeeded": 0, "failed": 1}
+REFUSED = {"U0DAVE tries"}  #: acts of people who may not
 REPEAT = "This may be shown twice"
 
 
@@ -96,6 +97,9 @@ def nothing_acknowledged_is_lost(e: Evidence) -> Iterable[str]:
     entitled = {act.vote[1] for act in e.scenario.acts if act.vote}
     yield from (
         f"{row['person_user']} may not decide, and did" for row in e.decisions if row["person_user"] not in entitled
+    )
+    yield from (
+        f"{act} was refused, and told that it counted" for act in answers if act in REFUSED and answers[act] == "ok"
     )
     cancels = sum(line["kind"] == "session_cancel_asked" for line in e.audit)
     if cancels > 1 or (answers.get("cancel") == "ok" and not cancels):
