@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.orm import aliased
 
@@ -216,6 +216,11 @@ def _awake(*, revive: bool = False) -> ColumnElement[str]:
     return case((asleep, "ready"), else_=OutboxRow.state)
 
 
+def _thread(row: type[OutboxRow]) -> ColumnElement[int]:
+    """The session, or 0. Not the bare column: SQLite would walk its index, and with it everything ever sent."""
+    return func.coalesce(row.session_id, 0)
+
+
 @cache
 def _due() -> Select[OutboxRow]:
     """Select the first due message of each thread and of each person; asked every second, so put together once."""
@@ -227,13 +232,13 @@ def _due() -> Select[OutboxRow]:
     rooted = select(root.id).where(root.session_id == OutboxRow.session_id, root.purpose == Purpose.CARD, root.ts != "")
     person_busy = select(other.id).where(
         OutboxRow.session_id.is_(None),
-        other.session_id.is_(None),
+        _thread(other) == 0,
         other.user_id == OutboxRow.user_id,
         other.team == OutboxRow.team,
-        other.state == "sending",
+        other.state == literal("sending", literal_execute=True),  # written out, for the partial index
     )
     place = func.row_number().over(
-        partition_by=[OutboxRow.session_id, OutboxRow.team, OutboxRow.user_id],
+        partition_by=[_thread(OutboxRow), OutboxRow.team, OutboxRow.user_id],
         order_by=[OutboxRow.wanted, OutboxRow.id],
     )
     due = (
