@@ -172,6 +172,7 @@ def event_delivery(world: World, event: Json) -> Delivery:
             "event_time": int(world.clock.now()),
             "authorizations": [authorization | {"is_enterprise_install": False}],
             "is_ext_shared_channel": False,
+            "event_context": f"1-{event['type']}-{TEAM_ID}-{event.get('channel', APP_ID)}",
         }
         ident = new_envelope_id(world)
     now = world.clock.now()

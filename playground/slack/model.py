@@ -58,7 +58,6 @@ class User:
             "is_ultra_restricted": self.is_guest,
             "is_bot": self.is_bot,
             "is_app_user": False,
-            "is_stranger": self.is_outsider,
             "updated": 1_700_000_000,
         }
 
@@ -242,7 +241,6 @@ class Channel:
             "is_member": BOT_USER_ID in self.members,
             "created": 1_700_000_000,
             "creator": "U0ALICE",
-            "num_members": len(self.members),
             "topic": {"value": "", "creator": "", "last_set": 0},
             "purpose": {"value": "", "creator": "", "last_set": 0},
         }
