@@ -103,7 +103,9 @@ class Copy:
     def run(self, tests: Sequence[str]) -> Report:
         """Run tests in a process of their own, in the copy and on nothing but the copy."""
         self._report.unlink(missing_ok=True)
-        code = self._order([*QUIET, f"--sabotage-report={self._report}", *tests])
+        only = [f"--sabotage-test={test}" for test in tests]
+        files = sorted({test.partition("::")[0] for test in tests})
+        code = self._order([*QUIET, f"--sabotage-report={self._report}", *only, *files])
         said = self._said.read_text(encoding="utf-8", errors="replace")[-3000:]
         if not self._report.exists():
             return Report(code=code, said=said)

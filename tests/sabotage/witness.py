@@ -13,16 +13,23 @@ from pathlib import Path
 import pytest
 
 OPTION = "--sabotage-report"
+ONLY = "--sabotage-test"
 OURS = frozenset({"bot", "connectors", "engine", "playground", "storage", "tests"})
 RECORDS = pytest.StashKey[list[dict[str, str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(OPTION, required=True, type=Path, help="the file to write to")
+    parser.addoption(ONLY, action="append", default=[], help="the id of a test that is to run; the others are left out")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RECORDS] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what was asked for. Asking pytest itself would run nothing if one of the ids is not there any more."""
+    items[:] = [item for item in items if item.nodeid in config.getoption(ONLY)]
 
 
 @pytest.hookimpl(wrapper=True)
