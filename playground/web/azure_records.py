@@ -58,7 +58,8 @@ def _machine(cloud: AzureCloud, name: str) -> Json:
         "slots": [_slot(one) for one in commands],
         "slots_max": MAX_RUN_COMMANDS,
         "effects": machine.effects()[-EFFECTS_SHOWN:],
-        "quirks": {key: value for key, value in quirks.items() if isinstance(value, bool)},
+        "quirks": {key: value for key, value in quirks.items() if isinstance(value, bool)}
+        | {"agent_late": machine.quirks.agent_delay > 0},
     }
 
 
