@@ -83,6 +83,7 @@ lock: $(DEV) ## write the lock files again after a change in pyproject.toml; UPG
 	@$(COMPILE) $(HELD) pyproject.toml --extra playground --group build -o requirements/playground.lock
 	@$(COMPILE) $(HELD) pyproject.toml -o requirements/runtime.lock
 	@$(COMPILE) $(HELD) --group build -o requirements/build.lock
+	@$(COMPILE) $(HELD) --group fuzz -o requirements/fuzz.lock
 
 .PHONY: clean
 clean: ## remove the environment and everything that was built

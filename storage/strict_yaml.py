@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -228,10 +229,16 @@ def validate(model: type[Model], parsed: Parsed) -> Model:
     try:
         return model.model_validate(parsed.value)
     except ValidationError as error:
-        found = complaints(error, model.model_json_schema())
+        found = complaints(error, _schema_of(model))
         problems = {_located(parsed, complaint) for complaint in found}
         ordered = sorted(problems, key=lambda problem: (problem.line, problem.column, problem.message))
         raise MalformedFile(tuple(ordered)) from error
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a model; making it costs more than reading a file."""
+    return model.model_json_schema()
 
 
 def load_document(path: Path) -> Document:

@@ -22,7 +22,7 @@ from tests.browser.conftest import REQUIRE_VARIABLE as BROWSER_VARIABLE
 from tests.postgres import REQUIRE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("build", "runtime", "playground", "dev")
+LOCKS = ("build", "runtime", "playground", "dev", "fuzz")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -124,6 +124,7 @@ def test_runtime_lock_holds_nothing_but_the_service() -> None:
         ("playground", PROJECT["project"]["optional-dependencies"]["playground"]),
         ("build", PROJECT["dependency-groups"]["build"]),
         ("build", PROJECT["build-system"]["requires"]),
+        ("fuzz", PROJECT["dependency-groups"]["fuzz"]),
         ("dev", [entry for entry in PROJECT["dependency-groups"]["dev"] if isinstance(entry, str)]),
     ],
 )

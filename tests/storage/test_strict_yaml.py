@@ -164,6 +164,7 @@ def test_a_good_file_is_loaded_whole(tmp_path: Path) -> None:
         ("owner: team\n", "", (1, 1), "the field 'owner' is missing.", "Who answers for it"),
         ("owner:", "ownr:", (3, 1), "there is no field 'ownr' here.", "Did you mean owner?"),
         ("    run:", "    rn:", (10, 5), "there is no field 'rn' here.", "Did you mean run?"),
+        ("owner:", '"[owner]":', (3, 1), "there is no field '[owner]' here.", ""),
         ("risk: low", "risk: lwo", (5, 1), "'none', 'low', 'medium' or 'high'", "How much damage"),
         ("name: demo", "name: 5", (1, 1), "name must be text.", "Put it in quotes."),
         ("owner: team", "owner:", (3, 1), "owner must be text.", "quotes"),
