@@ -91,7 +91,7 @@ class Guard:
 
 def parse_once(body: bytes, content_type: str) -> dict[str, Any]:
     """Parse a verified body strictly: one value per name, and an object where an object belongs."""
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = content_type.partition(";")[0].strip(" \t").lower()
     if kind not in {_FORM, _JSON}:
         raise Rejected(400, "unknown content type")
     try:
