@@ -17,10 +17,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz.corpus import CORPUS
 from tests.fuzz.guided import HANG_SECONDS
-from tests.fuzz.target import LONGEST, Target
+from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
 FOLDER = Path("artifacts/fuzz")
@@ -50,7 +51,7 @@ def fuzz(name: str, *, seconds: int, folder: Path) -> Outcome:
     found, words = folder / "corpus" / name, folder / f"{name}.dict"
     found.mkdir(parents=True, exist_ok=True)
     words.write_text("".join(f"{entry}\n" for entry in map(quoted, TARGETS[name].words)), encoding="utf-8")
-    limits = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=60", "-print_final_stats=1"]
+    limits = [f"-max_total_time={seconds}", f"-max_len={TARGETS[name].longest}", "-timeout=60", "-print_final_stats=1"]
     options = [*limits, f"-dict={words}", f"-artifact_prefix={folder}/{name}-", str(found), str(CORPUS / name)]
     began = time.monotonic()
     command = [sys.executable, "-m", "tests.fuzz.guided", name, str(folder), *options]
@@ -69,7 +70,9 @@ def read(name: str, log: str, *, folder: Path, seconds: float, failed: str) -> O
     )
     runs = _RUNS.search(log)
     path = folder / f"{name}.json"
-    notes = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"crashes": {}, "slow": [], "runs": 0}
+    notes: dict[str, Any] = {"crashes": {}, "slow": [], "runs": 0}
+    if path.exists():
+        notes = json.loads(path.read_text(encoding="utf-8"))
     return Outcome(
         name=name,
         seconds=seconds,

@@ -48,6 +48,7 @@ RUNBOOK = Target(
     name="runbook",
     holds="a runbook file means one thing or is refused with line, column and cure",
     call=call,
+    longest=8000,  # PyYAML reads about 200 kB in a second
     words=(
         "name: ",
         "steps:\n",

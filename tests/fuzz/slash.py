@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from bot.grammar import USAGES, Cancel, Execute, Help, History, ListRunbooks, PlanIt, Request
+from bot.grammar import USAGES, Cancel, Doctor, Execute, Help, History, ListRunbooks, PlanIt, Request
 from bot.parsing import parse
 from engine.errors import InvalidInput
 from tests.fuzz.target import Target, assert_speaks, hidden_in
@@ -40,6 +40,8 @@ def spelled(request: Request) -> str:
             return " ".join([verb, request.runbook, *(f"{key}={quoted(value)}" for key, value in pairs.items())])
         case History():
             return f"{verb} ticket={quoted(request.ticket)}" if request.ticket else verb
+        case Doctor() if request.vm:
+            return f"{verb} {quoted(f'vm={request.vm}')}"
         case Cancel():
             return f"{verb} {request.session} {request.reason}"
         case _:

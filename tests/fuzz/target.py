@@ -24,9 +24,10 @@ class Target:
     holds: str  #: one sentence for people
     call: Callable[[bytes], None]
     words: tuple[str, ...] = ()  #: pieces that a fuzzer could hardly guess
+    longest: int = LONGEST
 
     def __call__(self, data: bytes) -> None:
-        self.call(data[:LONGEST])
+        self.call(data[: self.longest])
 
 
 def hidden_in(text: str, *, allowed: str = "") -> list[str]:

@@ -22,7 +22,6 @@ from tests.fuzz.examples import EXAMPLES
 from tests.fuzz.machines import ATTEMPT
 from tests.fuzz.profile import PROFILE
 from tests.fuzz.steps import growth, steps_of
-from tests.fuzz.target import LONGEST
 from tests.fuzz.targets import TARGETS
 
 SEEDS = [(name, file) for name in TARGETS for file, _ in inputs(name)]
@@ -55,7 +54,7 @@ def test_input_of_the_corpus_is_replayed(name: str, file: str) -> None:
 def test_every_target_has_examples_and_a_small_corpus() -> None:
     assert set(EXAMPLES) == set(TARGETS)
     assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
-    assert all(len(data) <= LONGEST for name in TARGETS for _, data in inputs(name))
+    assert all(len(data) <= TARGETS[name].longest for name in TARGETS for _, data in inputs(name))
 
 
 # ---------------------------------------------------------------- cost
