@@ -1,16 +1,17 @@
 """What can go wrong in a database, told in our own errors.
 
 Every error of the driver is translated here, in one place. A translation must never carry a statement, its
-values or the address of the database with its password: only what is wrong and the cure.
+values or the address of the database with its password: only what is wrong and the cure. PostgreSQL's driver is not
+imported here: where it is not in use it raises nothing, and it weighs nine megabytes.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from typing import NoReturn
+import sys
+from typing import TYPE_CHECKING, NoReturn, TypeGuard
 
-import psycopg
 from sqlalchemy.engine import ExceptionContext
 
 from engine.errors import (
@@ -27,12 +28,16 @@ from engine.errors import (
 HOLDER_INDEX = "uq_attempts_holder"
 HOLDER_COLUMN = "attempts.target_id"
 
-_UNDEFINED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
-_CONTRADICTIONS = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.errors.RaiseException)
-_LOST_RACES = (psycopg.errors.SerializationFailure,)
-_SLOW = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected)
-_FULL = (psycopg.errors.DiskFull,)
-_READ_ONLY = (psycopg.errors.ReadOnlySqlTransaction,)
+if TYPE_CHECKING:
+    import psycopg
+
+#: What PostgreSQL's driver raises, by the names in ``psycopg.errors``.
+_UNDEFINED = ("UndefinedTable", "UndefinedColumn")
+_CONTRADICTIONS = ("IntegrityError", "RaiseException")
+_LOST_RACES = ("SerializationFailure",)
+_SLOW = ("LockNotAvailable", "QueryCanceled", "DeadlockDetected")
+_FULL = ("DiskFull",)
+_READ_ONLY = ("ReadOnlySqlTransaction",)
 
 
 def translate(context: ExceptionContext) -> NoReturn:
@@ -43,15 +48,16 @@ def translate(context: ExceptionContext) -> NoReturn:
 
 def _ours(error: BaseException) -> BaseException:
     text = str(error)
-    if isinstance(error, _CONTRADICTIONS):
+    if isinstance(error, sqlite3.IntegrityError) or _of_postgres(error, *_CONTRADICTIONS):
         return _contradiction(error, text)
-    if isinstance(error, _UNDEFINED) or "no such table" in text or "no such column" in text:
+    if _of_postgres(error, *_UNDEFINED) or "no such table" in text or "no such column" in text:
         return Misconfigured("The database has not the tables that this version needs.", hint="Run `runbook migrate`.")
-    if isinstance(error, _LOST_RACES):
+    if _of_postgres(error, *_LOST_RACES):
         return Stale("Somebody else changed this first.", hint="Look at it again.")
-    if isinstance(error, (sqlite3.DataError, psycopg.DataError, UnicodeEncodeError, OverflowError)):
+    no_value = isinstance(error, (sqlite3.DataError, UnicodeEncodeError, OverflowError))
+    if no_value or _of_postgres(error, "DataError"):
         return InvalidInput("A value cannot be stored: it has characters or a size that no database keeps.")
-    if isinstance(error, (sqlite3.Error, psycopg.Error)):
+    if isinstance(error, sqlite3.Error) or _of_postgres(error, "Error"):
         return _unavailable(error, text)
     return error
 
@@ -65,25 +71,31 @@ def _contradiction(error: BaseException, text: str) -> RunbookError:
 
 def constraint_of(error: BaseException) -> str:
     """Return the name of the violated rule, never the values that violated it."""
-    if isinstance(error, psycopg.Error):
+    if _of_postgres(error, "Error"):
         return error.diag.constraint_name or error.diag.message_primary or type(error).__name__
     return re.sub(r"\s+", " ", str(error))[:200]
 
 
 def _unavailable(error: BaseException, text: str) -> StorageUnavailable:
     lowered = text.lower()
-    if isinstance(error, _SLOW) or "is locked" in lowered:
+    if _of_postgres(error, *_SLOW) or "is locked" in lowered:
         return StorageUnavailable("The database is busy with something else.", hint="Try again in a moment.")
-    if isinstance(error, _READ_ONLY) or "readonly" in lowered:
+    if _of_postgres(error, *_READ_ONLY) or "readonly" in lowered:
         return StorageUnavailable(
             "The database can only be read.", hint="Give the bot's account write access to its file and folder."
         )
-    if isinstance(error, _FULL) or "is full" in lowered or "no space" in lowered:
+    if _of_postgres(error, *_FULL) or "is full" in lowered or "no space" in lowered:
         return StorageUnavailable("The disk of the database is full.", hint="Make room; nothing was lost.")
     if "unable to open" in lowered or "not a database" in lowered or "malformed" in lowered:
         return StorageUnavailable(
             "The database file cannot be opened.", hint="Check DATABASE_URL and the rights of the folder."
         )
-    if isinstance(error, psycopg.OperationalError):
+    if _of_postgres(error, "OperationalError"):
         return StorageUnavailable("The database server cannot be reached.", hint="Check that it runs and DATABASE_URL.")
     return StorageUnavailable(f"The database failed ({type(error).__name__}).", hint="See the database's own log.")
+
+
+def _of_postgres(error: BaseException, *names: str) -> TypeGuard[psycopg.Error]:
+    """Say whether PostgreSQL's driver raised one of these."""
+    driver = sys.modules.get("psycopg.errors")
+    return driver is not None and isinstance(error, tuple(getattr(driver, name) for name in names))

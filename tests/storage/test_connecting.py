@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
@@ -17,6 +18,8 @@ from storage.columns import Base
 from storage.database import acquire_process_lock, open_database
 from storage.migrate import upgrade
 from tests.storage.builders import NOW, NoQueue, a_draft, a_plan, happened, planned, started, stored, vote
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -259,3 +262,14 @@ def explained(database, statement):
         return connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", ["x"] * statement.count("?")).fetchall()
     finally:
         connection.close()
+
+
+def test_sqlite_is_used_without_the_driver_of_postgresql(migrated_file):
+    code = (
+        "import sys; import bot.bootstrap; from storage.database import open_database; "
+        "open_database(sys.argv[1]).check(); sys.exit('psycopg' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, f"sqlite:///{migrated_file}"], check=False, cwd=ROOT)
+
+    assert done.returncode == 0
