@@ -31,7 +31,11 @@ from engine.model import (
 STEPS_SHOWN = 30  #: more would not be read, and Slack limits the size of a whole message
 
 _TIME_LEFT = re.compile(r" \([0-9]+ (?:min|s) left\)", re.ASCII)
-_OVER = frozenset({StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.SKIPPED})
+_OVER = {
+    "done": {StepStatus.SUCCEEDED},
+    "failed": {StepStatus.FAILED, StepStatus.TIMED_OUT},
+    "skipped": {StepStatus.SKIPPED},
+}
 
 
 def card(session: Session, explanation: Explanation, *, now: datetime, queue: tuple[int, ...] = ()) -> parts.Rendered:
@@ -44,7 +48,8 @@ def card(session: Session, explanation: Explanation, *, now: datetime, queue: tu
         parts.rich(parts.line(parts.bold(progress(session))), parts.bullets(_step_lines(session, now))),
     ]
     if explanation.next and session.status not in FINAL_SESSIONS:
-        blocks.append(parts.paragraph(parts.bold("Next: "), words.visible(explanation.next.replace("`", ""))))
+        then = parts.told(explanation.next.replace("`", ""), explanation.waits_for)
+        blocks.append(parts.paragraph(parts.bold("Next: "), *then))
     blocks.append(parts.note(_hint(session)))
     if session.status not in FINAL_SESSIONS and not session.cancelled_by:
         blocks.append(parts.actions(_cancel_button(session)))
@@ -94,15 +99,18 @@ def shown_steps(session: Session) -> tuple[Step, ...]:
 
 
 def progress(session: Session) -> str:
-    """Say how far a session is, such as ``Step 2 of 5``."""
+    """Say how far a session is, such as ``Step 2 of 5`` or ``3 done, 1 skipped of 5 steps``."""
     forward = [step for step in session.steps if step.planned.phase is not Phase.ROLLBACK]
     current = session.current_step
     if current and current.planned.phase is Phase.ROLLBACK:
         return f"Rolling back: step {current.number}"
     if current:
         return f"Step {current.number} of {len(forward)}"
-    done = sum(step.status in _OVER for step in forward)
-    return f"{done} of {words.plural(len(forward), 'step')} done"
+    counts = {word: sum(step.status in statuses for step in forward) for word, statuses in _OVER.items()}
+    steps = words.plural(len(forward), "step")
+    if sum(counts.values()) == counts["done"]:
+        return f"{counts['done']} of {steps} done"
+    return f"{', '.join(f'{count} {word}' for word, count in counts.items() if count or word == 'done')} of {steps}"
 
 
 def target_line(session: Session) -> list[parts.Bit]:

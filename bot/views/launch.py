@@ -106,7 +106,7 @@ def _about(runbook: Runbook) -> parts.Block:
     told = runbook.description or runbook.title
     return parts.paragraph(
         parts.bold(words.one_line(runbook.title)),
-        f"\n{words.shorten(words.visible(told), 2000)}",
+        f"\n{words.shorten(words.visible(words.flowing(told)), 2000)}",
         f"\nRisk {runbook.risk.value}, environment {words.one_line(runbook.environment)}, {steps}.",
     )
 

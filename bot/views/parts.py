@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from slack_sdk.models.blocks import (
@@ -76,9 +76,24 @@ def people(some: Iterable[Person], most: int = 10) -> list[Bit]:
 
 
 def told(sentence: str, some: Iterable[Person]) -> list[Bit]:
-    """A sentence of ours, with the ids of the people it is about as mentions."""
+    """A sentence of ours: ids of the people it is about become mentions, times are in the reader's time zone."""
     known = {one.user: person(one) for one in some}
-    return [known.get(word, word) for word in words.WORDS.split(words.visible(sentence)) if word]
+    bits: list[Bit] = []
+    for number, part in enumerate(words.UTC_TIME.split(words.visible(sentence))):
+        if number % 2:
+            bits.append(_local(part))
+        else:
+            bits += [known.get(word, word) for word in words.WORDS.split(part) if word]
+    return bits
+
+
+def _local(written: str) -> Bit:
+    """A time that a sentence names, as it is written where it is none."""
+    try:
+        at = datetime.strptime(written, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+    except ValueError:
+        return written
+    return moment(at) | {"fallback": written}
 
 
 def moment(at: datetime | None) -> Element:

@@ -41,6 +41,11 @@ _PREPARATION = re.compile(  # the lines that engine.parameters writes for values
 )
 _SLACK_USER = re.compile(r"[UW][A-Z0-9]{1,20}", re.ASCII)
 
+_BROKEN_LINE = re.compile(r"(?<=\S)[ \t]*\n[ \t]*(?=[^\s*+\-0-9#>|])")
+UTC_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} UTC)", re.ASCII
+)  #: as a sentence says it
+
 STEP_WORDS = {
     StepStatus.PENDING: ("○", "to do"),
     StepStatus.WAITING_APPROVAL: ("◔", "waits for approval"),
@@ -159,6 +164,11 @@ def moment(at: datetime | None) -> str:
 
 def clock(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def flowing(text: str) -> str:
+    """Let lines that were only broken to fit an editor run on; paragraphs and lists stay as they are."""
+    return _BROKEN_LINE.sub(" ", text)
 
 
 def duration(seconds: float | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.views.card import card
+from bot.views.card import card, progress
 from engine.explain import Explanation, explain
 from engine.model import FINAL_SESSIONS, AttemptStatus, GateStatus, Phase, SessionStatus, StepStatus, Verdict
 from tests.bot.views.builders import (
@@ -53,9 +53,39 @@ def test_a_deadline_is_shown_as_a_time_because_minutes_left_would_soon_be_wrong(
     rendered = shown(session, explain(session, NOW))
 
     assert "left" not in literal(rendered.blocks) + rendered.text
-    assert [node["fallback"] for node in nodes(rendered.blocks) if node.get("type") == "date"] == [
-        "2026-11-21 12:30 UTC"
+    assert "2026-11-21 12:30 UTC" in [node["fallback"] for node in nodes(rendered.blocks) if node.get("type") == "date"]
+
+
+def test_times_in_the_sentence_are_in_the_reader_s_time_zone() -> None:
+    told = Explanation(
+        sentence="Waiting since 2026-11-21 12:00:07 UTC for U0BOB, not 2026-13-45 99:00:00 UTC.",
+        waits_for=(BOB,),
+        next="It ends at 2026-11-21 12:30:00 UTC.",
+    )
+
+    rendered = shown(a_session(), told)
+
+    dates = {node["fallback"]: node["timestamp"] for node in nodes(rendered.blocks) if node.get("type") == "date"}
+    assert dates == {"2026-11-21 12:00:07 UTC": 1795262407, "2026-11-21 12:30:00 UTC": 1795264200}
+    assert "2026-13-45 99:00:00 UTC" in literal(rendered.blocks)
+    assert "U0BOB" in mentions(rendered.blocks)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        ((StepStatus.SUCCEEDED, StepStatus.SUCCEEDED), "2 of 2 steps done"),
+        ((StepStatus.SUCCEEDED, StepStatus.SKIPPED, StepStatus.SUCCEEDED), "2 done, 1 skipped of 3 steps"),
+        ((StepStatus.FAILED, StepStatus.TIMED_OUT, StepStatus.PENDING), "0 done, 2 failed of 3 steps"),
+        ((StepStatus.REJECTED, StepStatus.CANCELLED), "0 of 2 steps done"),
+    ],
+)
+def test_progress_counts_as_done_only_what_was_done(statuses: tuple[StepStatus, ...], told: str) -> None:
+    steps = [
+        a_step(planned=a_planned_step(number=number), status=status) for number, status in enumerate(statuses, start=1)
     ]
+
+    assert progress(replace(a_session(*steps), status=SessionStatus.FAILED)) == told
 
 
 def test_every_step_has_a_line_with_its_state_and_duration() -> None:

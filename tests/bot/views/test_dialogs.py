@@ -61,6 +61,16 @@ def test_the_skeleton_opens_with_nothing_but_a_word() -> None:
     assert "submit" not in view
 
 
+def test_a_description_flows_where_its_lines_were_only_broken_for_an_editor() -> None:
+    broken = "Use this when it is hung or\nserves errors.\n\nThen:\n- look\n- restart it,\nonce"
+    runbook = a_runbook().model_copy(update={"description": broken})
+
+    view = launch.launch(launch.Offer(runbooks=RUNBOOKS, runbook=runbook))
+
+    told = [node["text"] for node in nodes(view) if node.get("type") == "text" and "hung" in node["text"]]
+    assert told == ["\nUse this when it is hung or serves errors.\n\nThen:\n- look\n- restart it, once"]
+
+
 def test_first_the_runbook_is_chosen_in_order_of_name() -> None:
     view = launch.launch(launch.Offer(runbooks=RUNBOOKS))
 
