@@ -26,7 +26,7 @@ from aiohttp import web
 from playground.azure import AzureCloud
 from playground.slack.server import SlackWorkspace
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 OURS = ("SLACK_", "RUNBOOK_", "AZURE_", "DATABASE_")
 ROOT = Path(__file__).resolve().parent.parent

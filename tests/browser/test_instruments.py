@@ -54,7 +54,22 @@ def test_the_inspector_shows_a_command_with_its_share_of_the_three_seconds(open_
     details = tab.page.get_by_role("region", name="Details")
     details.get_by_text('"command": "/runbook"').wait_for()
     details.get_by_role("button", name="Copy as JSON").wait_for()
+    details.get_by_role("button", name="Copy as test fixture").wait_for()
+    details.get_by_role("heading", name="Envelope").wait_for()
+    details.locator("dd", has_text="slash_commands").wait_for()
     assert 0 < share < 1
+
+
+def test_the_inspector_shows_headers_without_their_secrets(open_tab: Open) -> None:
+    tab = open_tab(place="&view=inspector")
+    tab.page.get_by_label("Show").select_option("call")
+
+    tab.page.locator("tbody button").first.click()
+
+    details = tab.page.get_by_role("region", name="Details")
+    details.get_by_text("Bearer ***").wait_for()
+    details.get_by_role("heading", name="Headers of the answer").wait_for()
+    assert tab.stage.slack.bot_token not in details.inner_text()
 
 
 def test_the_inspector_shows_only_what_is_asked_for(open_tab: Open) -> None:

@@ -42,7 +42,7 @@ export class Composer {
     }
     this.target = { channel, thread };
     this.label.textContent = this.inThread ? `Reply in ${name}` : `Message ${name}`;
-    this.input.placeholder = closed || (this.inThread ? "Reply (commands are not possible in threads)" : `Message ${name}, or / for commands`);
+    this.input.placeholder = closed || (this.inThread ? "Reply; no commands in threads" : `Message ${name}, or / for commands`);
     this.input.disabled = this.send.disabled = Boolean(closed);
   }
 

@@ -71,10 +71,10 @@ export class Inspector {
       h("p", {}, `${KINDS[entry.kind] ?? entry.kind}, ${entry.ok ? "ok" : "failed"}, ${entry.latency_ms.toFixed(1)} ms`, entry.kind === "delivery" ? ` of ${BUDGET_MS} ms` : ""),
       h("p", { class: "note" }, entry.note),
       h("div", { class: "buttons" }, button("Copy as JSON", json(whole)), ["call", "delivery", "response_url"].includes(entry.kind) ? button("Copy as test fixture", fixture(whole)) : null, ["call", "response_url"].includes(entry.kind) ? button("Copy as curl", curl(whole)) : null),
-      headers(entry.kind === "delivery" && !whole.headers.Host && whole.headers.envelope_id ? "Envelope" : "Headers", whole.headers),
+      ...headers(whole.headers.envelope_id ? "Envelope" : "Headers", whole.headers),
       h("h4", {}, "Request"),
       h("pre", { class: "code tall", tabindex: "0" }, json(whole.request)),
-      headers("Headers of the answer", whole.reply_headers),
+      ...headers("Headers of the answer", whole.reply_headers),
       h("h4", {}, "Answer"),
       h("pre", { class: "code tall", tabindex: "0" }, json(whole.reply)),
     );
