@@ -1,6 +1,7 @@
 """The simulation as tests: slices of seeds, the seeds that once failed, the same history twice, and nothing vacuous.
 
-``SIMULATION_SEEDS`` sets how many seeds all slices play together (5,000), ``SIMULATION_FROM`` the first one.
+``SIMULATION_SEEDS`` sets how many seeds all slices play together (5,000), ``SIMULATION_FROM`` the first one, and
+``SIMULATION_TABLES`` how many are played on the product's own tables, too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from tests.simulation.chance import Fault
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "5000"))
 FIRST = int(os.environ.get("SIMULATION_FROM", "0"))
 SLICE = 250
+TABLES = int(os.environ.get("SIMULATION_TABLES", "24"))
+ALONE = frozenset({Fault.REPLICAS})  #: one process serves a SQLite database
 ENOUGH = 1000  #: seeds that meet everything there is to meet
 
 _PRINT_DIGESTS = """
@@ -82,3 +85,12 @@ def test_the_same_seed_tells_the_same_story_whatever_the_order_of_sets_is():
     }
 
     assert stories == {f"{sorted(run(range(10)).digests.items())}\n"}
+
+
+@pytest.mark.parametrize("seeds", [range(at, min(at + 6, TABLES)) for at in range(0, TABLES, 6)], ids=str)
+def test_the_real_tables_tell_the_same_story_as_the_memory_that_stands_for_them(seeds: range):
+    on_tables = run(seeds, store="tables", without=ALONE)
+    in_memory = run(seeds, without=ALONE)
+
+    assert not on_tables.failed, "\n\n".join(map(told, on_tables.failed[:3]))
+    assert on_tables.digests == in_memory.digests

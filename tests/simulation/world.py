@@ -31,6 +31,7 @@ from tests.simulation.installation import CANARY, CHANNEL, MEMBERS, Shelf, polic
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.slack import Slack, SlackPort
 from tests.simulation.store import MemoryStore, Store
+from tests.simulation.tables import TableStore
 
 LOCKED = frozenset({"commit before"})  #: where the database may be held, so that nobody else can act
 PORT_WEIGHT = 8  #: how many times likelier a death is at a port than at the database, which is asked far more often
@@ -269,7 +270,8 @@ class World:
     def _store(self, kind: str) -> Store:
         if kind == "memory":
             return MemoryStore(self, shared=self.shared)
-        raise ValueError(kind)
+        assert not self.shared, "One process serves a SQLite database."
+        return TableStore(self)
 
     # ------------------------------------------------------------ what the ports call
 
