@@ -98,9 +98,11 @@ class AzureConnector(Connector):
 
     def reconcile(self, command: Command) -> Handle | None:
         """One look. The caller repeats it, because a command that was accepted may stay invisible for a while."""
-        name = name_of(command)
+        vm, name = VmId.parse(command.target.id), name_of(command)
         try:
-            found = self._client.run_command(VmId.parse(command.target.id), name)
+            found = self._client.run_command(vm, name)
+            if found is None:
+                self._require_same_machine(vm, command.target)  # that another one lacks it proves nothing
         except ConnectorError as error:
             raise _unknown(error) from error
         return self._handle(command, name) if found is not None else None

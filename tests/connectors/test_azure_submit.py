@@ -99,6 +99,17 @@ def test_a_command_that_never_arrived_is_not_found(cloud: AzureCloud, azure: Azu
     assert azure.reconcile(command) is None
 
 
+def test_that_a_machine_made_again_lacks_a_command_proves_nothing(
+    cloud: AzureCloud, azure: AzureConnector, target: Target
+) -> None:
+    command = a_command(target=target)
+    azure.submit(command)
+    cloud.vm("rg-prod/web-01").recreate()
+
+    with pytest.raises(Indeterminate, match="made again"):
+        azure.reconcile(command)
+
+
 def test_a_command_that_is_still_invisible_is_found_later(
     cloud: AzureCloud, azure: AzureConnector, target: Target
 ) -> None:
