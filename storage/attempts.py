@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from engine.model import Attempt, Target
+from storage.leases import let_go
 from storage.loading import FRESH
 from storage.mapping import Values
 from storage.restoring import attempt_from, target_from
@@ -34,6 +35,10 @@ class SqlAttempts:
     def checks(self, attempt_id: str) -> int:
         query = select(AttemptRow.checks).where(AttemptRow.id == attempt_id)
         return self._tx.db.execute(query).scalar_one_or_none() or 0
+
+    def take_over(self, attempt_id: str, *, now: datetime) -> bool:
+        free = update(AttemptRow).where(AttemptRow.id == attempt_id, let_go(self._tx, now))
+        return self._tx.write(free.values(owner=self._tx.owner)) > 0
 
     def cleaned(self, attempt_id: str, *, at: datetime) -> None:
         self._note(attempt_id, {"cleaned_at": at, "clean_due_at": None})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, TextClause, and_, exists, func, or_, select
@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from engine.model import AttemptStatus, SessionStatus, StepStatus
 from engine.ports import Job
+from storage.leases import orphaned
 from storage.ledgers import InboxRow
 from storage.tables import (
     HOLDS_TARGET,
@@ -30,9 +31,6 @@ from storage.tables import (
 )
 from storage.transaction import Transaction
 
-#: How long another process may take to hand a command over before it counts as dead (PostgreSQL: many processes).
-LEASE = timedelta(seconds=60)
-
 _SENT = AttemptRow.status.in_([AttemptStatus.ACCEPTED, AttemptStatus.RUNNING])
 _MAY_RUN = StepRow.queue_number.is_not(None)
 _UNCLEAN = and_(
@@ -42,10 +40,9 @@ _UNCLEAN = and_(
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """A look at the rows at one moment, by the process ``owner``."""
+    """A look at the rows at one moment."""
 
     tx: Transaction
-    owner: str
     now: datetime
     limit: int
 
@@ -56,7 +53,7 @@ class Due:
             *self._jobs("run", self._queued()),
             *self._jobs("cancel", self._unwatched().where(AttemptRow.cancel_requested)),
             *self._jobs("observe", self._unwatched()),
-            *self._jobs("observe", self._attempts().where(IS_LIVE, self._orphaned())),
+            *self._jobs("observe", self._attempts().where(IS_LIVE, orphaned(self.tx, self.now))),
             *self._jobs("expire", self._gates().where(GateRow.expires_at <= self.now)),
             *self._jobs("remind", self._gates().where(self._reminds())),
             *self._jobs("cleanup", self._attempts().where(_UNCLEAN, self._dirty())),
@@ -107,19 +104,6 @@ class Due:
     def _unwatched(self) -> Select[Any]:
         time_has_come = or_(AttemptRow.next_check_at.is_(None), AttemptRow.next_check_at <= self.now)
         return self._attempts().where(IS_LIVE, _SENT, time_has_come)
-
-    def _orphaned(self) -> ColumnElement[bool]:
-        """An attempt that may have been sent and must be looked up.
-
-        Its sender says so, or is gone. Our own process may still be sending, until the machine itself would refuse
-        the command; on SQLite there is no other process, so one of another owner is orphaned at once.
-        """
-        lapsed = AttemptRow.not_after <= self.now
-        foreign = AttemptRow.owner != self.owner
-        if self.tx.on_postgres:
-            foreign = and_(foreign, AttemptRow.created_at <= self.now - LEASE)
-        gone = and_(AttemptRow.next_check_at.is_(None), or_(lapsed, foreign))
-        return and_(AttemptRow.status == AttemptStatus.SUBMITTING, or_(AttemptRow.next_check_at <= self.now, gone))
 
     def _reminds(self) -> ColumnElement[bool]:
         return and_(IS_UNREMINDED, GateRow.remind_at <= self.now, GateRow.expires_at > self.now)

@@ -68,6 +68,11 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(_FOLDER))
 
 
+def newest() -> str:
+    """Return the revision that this version brings a database to."""
+    return _scripts().get_current_head() or ""
+
+
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 

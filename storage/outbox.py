@@ -7,7 +7,7 @@ message waits while an earlier one was never shown, and all wait for the thread'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
@@ -16,13 +16,13 @@ from sqlalchemy.orm import aliased
 from engine.effects import Purpose
 from engine.model import Person, Place, Session
 from engine.ports import Message, Reply
+from storage.leases import gone
 from storage.ledgers import IS_SENDING, IS_WAITING, OutboxRow
 from storage.loading import FRESH
 from storage.mapping import Values
 from storage.transaction import Transaction
 
 CLAIM_LOCK = 0x52554E_0002  # the number of the PostgreSQL lock under which messages are taken
-ABANDONED = timedelta(seconds=60)  # who has not reported by then is dead: look the message up before sending it again
 
 
 class SqlOutbox:
@@ -104,11 +104,16 @@ class SqlOutbox:
         self._tx.serialise(CLAIM_LOCK)
         self._recover(now)
         rows = self._tx.db.execute(_due(now, limit), execution_options=FRESH).scalars().all()
+        now = self._moment(now) if rows else now
         claimed = tuple(_message(row, sending_since=now) for row in rows)
         if claimed:
             taken = update(OutboxRow).where(OutboxRow.id.in_([message.id for message in claimed]))
-            self._tx.write(taken.values(state="sending", sending_since=now))
+            self._tx.write(taken.values(state="sending", sending_since=now, sender=self._tx.owner))
         return claimed
+
+    def holds(self, message: Message) -> bool:
+        held = select(OutboxRow.id).where(*_same_claim(message), IS_SENDING)
+        return self._tx.db.execute(held).one_or_none() is not None
 
     def orphan(self) -> None:
         self._tx.write(update(OutboxRow).where(IS_SENDING).values(state="unknown"))
@@ -139,12 +144,24 @@ class SqlOutbox:
 
     def _report(self, message: Message, **values: object) -> None:
         # Only the claim that is still the newest one may report; a sender that was thought dead is not believed.
-        mine = OutboxRow.id == message.id, OutboxRow.sending_since == message.sending_since
-        self._tx.write(update(OutboxRow).where(*mine).values(sending_since=None, **values))
+        self._tx.write(update(OutboxRow).where(*_same_claim(message)).values(sending_since=None, **values))
 
     def _recover(self, now: datetime) -> None:
-        abandoned = IS_SENDING, OutboxRow.sending_since <= now - ABANDONED
-        self._tx.write(update(OutboxRow).where(*abandoned).values(state="unknown"))
+        abandoned = OutboxRow.sending_since <= now - self._tx.lease
+        if self._tx.on_postgres:
+            abandoned = gone(self._tx, OutboxRow.sender, OutboxRow.sending_since)
+        self._tx.write(update(OutboxRow).where(IS_SENDING, abandoned).values(state="unknown"))
+
+    def _moment(self, now: datetime) -> datetime:
+        """Return the time that a claim is stamped with: where several processes claim, it is the database's."""
+        if self._tx.on_postgres:
+            moment: datetime = self._tx.db.execute(select(func.clock_timestamp())).scalar_one()
+            return moment.astimezone(UTC)
+        return now
+
+
+def _same_claim(message: Message) -> tuple[ColumnElement[bool], ...]:
+    return OutboxRow.id == message.id, OutboxRow.sending_since == message.sending_since
 
 
 def _new(key: str, purpose: Purpose, **values: object) -> Values:

@@ -160,7 +160,9 @@ class SqlSessions(Listings):
         if old is not None and before is not None and before.id == attempt.id:
             values = changed(attempt_values(before, old), attempt_values(attempt, step))
             if values:
-                self._tx.write(update(AttemptRow).where(AttemptRow.id == attempt.id).values(values))
+                mine = AttemptRow.id == attempt.id, AttemptRow.owner == before.owner, AttemptRow.status == before.status
+                if not self._tx.write(update(AttemptRow).where(*mine).values(values)):
+                    raise Stale(f"Attempt {attempt.id} was taken over.", hint="Look at it again.")
             return
         if before is not None:
             self._tx.write(update(AttemptRow).where(AttemptRow.id == before.id).values(holds_target=False))

@@ -12,7 +12,7 @@ from engine.errors import Misconfigured, RunbookError
 from storage.columns import Base
 from storage.connecting import connect_to_migrate
 from storage.database import open_database
-from storage.migrate import configuration, current, upgrade
+from storage.migrate import configuration, current, newest, upgrade
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -54,7 +54,7 @@ def test_empty_database_is_brought_to_the_newest_revision(empty_url):
     upgrade(empty_url)
     upgrade(empty_url)
 
-    assert (before, current(empty_url)) == (None, "0001")
+    assert (before, current(empty_url)) == (None, newest())
 
 
 def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty_url):
@@ -74,7 +74,7 @@ def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty_url)
         thread.join()
 
     assert errors == []
-    assert current(empty_url) == "0001"
+    assert current(empty_url) == newest()
 
 
 def test_database_of_a_newer_version_is_refused_and_left_alone(database_url):
