@@ -7,7 +7,7 @@ message waits while an earlier one was never shown, and all wait for the thread'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
@@ -23,6 +23,7 @@ from storage.mapping import Values
 from storage.transaction import Transaction
 
 CLAIM_LOCK = 0x52554E_0002  # the number of the PostgreSQL lock under which messages are taken
+ABANDONED = timedelta(seconds=60)  # who has not reported by then is dead: look the message up before sending it again
 
 
 class SqlOutbox:
@@ -147,9 +148,10 @@ class SqlOutbox:
         self._tx.write(update(OutboxRow).where(*_same_claim(message)).values(sending_since=None, **values))
 
     def _recover(self, now: datetime) -> None:
-        abandoned = OutboxRow.sending_since <= now - self._tx.lease
+        abandoned: ColumnElement[bool] = OutboxRow.sending_since <= now - ABANDONED
         if self._tx.on_postgres:
-            abandoned = gone(self._tx, OutboxRow.sender, OutboxRow.sending_since)
+            too_long = OutboxRow.sending_since <= func.clock_timestamp() - ABANDONED
+            abandoned = or_(too_long, gone(self._tx, OutboxRow.sender, OutboxRow.sending_since))
         self._tx.write(update(OutboxRow).where(IS_SENDING, abandoned).values(state="unknown"))
 
     def _moment(self, now: datetime) -> datetime:
