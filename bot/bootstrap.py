@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from slack_sdk import WebClient
 
@@ -41,7 +42,9 @@ from storage.moving import copy_rows
 from storage.policy_file import load_policy
 from storage.presence import Presence
 from storage.queue import EmbeddedQueue
-from storage.team_queue import TeamQueue
+
+if TYPE_CHECKING:
+    from storage.team_queue import TeamQueue
 
 log = get_logger("bootstrap")
 START_SECONDS = 10  #: for the questions that Slack is asked at start
@@ -187,6 +190,8 @@ def _queue(settings: Settings, database: Database, clock: Clock) -> EmbeddedQueu
     """Choose the queue by the database: one process has its own, several share one in PostgreSQL."""
     if database.kind == "sqlite":
         return EmbeddedQueue(clock, threads=settings.workers)
+    from storage.team_queue import TeamQueue  # noqa: PLC0415 - its libraries cost a start on SQLite for nothing
+
     return TeamQueue(database.engine.url, clock, threads=settings.workers)
 
 

@@ -185,6 +185,10 @@ class Dispatcher:
     def _look_up_later(self, session: Session, step: Step, command: Command, doubt: Indeterminate) -> None:
         """It may have arrived: note that it must be looked up, and leave the rest to ``observe``."""
         with self._uow() as uow:
+            found = uow.attempts.get(command.attempt_id)
+            if found is None or found[0].owner != self._parts.owner or found[0].status is not AttemptStatus.SUBMITTING:
+                self._parts.log("event_dropped", session_id=session.id, kind="submit_uncertain", reason="taken over")
+                return
             uow.audit.append(
                 "submit_uncertain",
                 at=self._rows.now(),
