@@ -48,6 +48,10 @@ faults: $(DEV) $(PROJECT) ## run the fault matrix and a slice of the crash campa
 deep: $(DEV) $(PROJECT) ## kill the product 12,000 times, up to 80 minutes; ARGS="--sqlite 900 --minutes 10" asks for less
 	@$(PY) -m tests.crash.campaign.deep --sqlite 10000 --postgres 2000 --minutes 80 --jobs $(JOBS) $(ARGS)
 
+.PHONY: bench
+bench: $(DEV) $(PROJECT) ## measure speed and memory, about ten minutes, and write docs/benchmarks.md; ARGS="--quick" is faster
+	@$(PY) -m tests.benchmarks $(ARGS)
+
 .PHONY: docs-check
 docs-check: $(DEV) $(PROJECT) ## run only the tests of what is written: docs, locks, manifest, image, house rules
 	@$(PY) -m pytest tests/docs $(ARGS)
@@ -79,6 +83,7 @@ lock: $(DEV) ## write the lock files again after a change in pyproject.toml; UPG
 	@$(COMPILE) $(HELD) pyproject.toml --extra playground --group build -o requirements/playground.lock
 	@$(COMPILE) $(HELD) pyproject.toml -o requirements/runtime.lock
 	@$(COMPILE) $(HELD) --group build -o requirements/build.lock
+	@$(COMPILE) $(HELD) --group fuzz -o requirements/fuzz.lock
 
 .PHONY: clean
 clean: ## remove the environment and everything that was built

@@ -6,12 +6,16 @@ functions, so that FastAPI runs them in threads.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from bot import api_models as models
+from bot.slack_http import Rejected, single
 from engine.errors import (
     Bug,
     Conflict,
@@ -49,6 +53,29 @@ SessionId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _bearer = HTTPBearer(auto_error=False, description="A token whose SHA-256 stands in the policy file.")
 
 
+class _ReadOnce(Request):
+    """A body that two parsers could read in two ways is refused."""
+
+    async def json(self) -> Any:
+        text = (await self.body()).decode("utf-8")
+        try:
+            return json.loads(text, object_pairs_hook=single)
+        except Rejected as rejected:
+            raise HTTPException(400, f"Malformed body: {rejected.reason}.") from None
+
+
+class _Route(APIRoute):
+    """A route whose body is read in one way only."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(_ReadOnce(request.scope, request.receive))
+
+        return strictly
+
+
 def status_for(error: RunbookError) -> int:
     """Return the HTTP status of a refusal."""
     return next((code for kind, code in STATUS_FOR if isinstance(error, kind)), 503)
@@ -56,7 +83,7 @@ def status_for(error: RunbookError) -> int:
 
 def build_router(service: Service, policy: Policy, ids: Ids, *, default_channel: str) -> APIRouter:
     """Return the routes under ``/api/v1/agent``."""
-    router = APIRouter(prefix="/api/v1/agent", tags=["agent"], responses=ANSWERS)
+    router = APIRouter(prefix="/api/v1/agent", tags=["agent"], responses=ANSWERS, route_class=_Route)
 
     def caller(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Actor:
         known = policy.bearer(credentials.credentials) if credentials else None

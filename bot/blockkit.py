@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
-from bot.blockkit_checks import Json, at, listed, too_long, type_of
+from bot.blockkit_checks import Check, Json, at, listed, too_long, type_of
 from bot.blockkit_rules import BLOCK, HOME, MARKDOWN_MAX, MODAL
 
 Surface = Literal["message", "modal", "home"]
@@ -21,9 +21,12 @@ VIEW_BYTES_MAX = 250_000
 MESSAGE_ONLY = frozenset({"markdown", "table"})
 
 
-def validate_blocks(blocks: list[Json], surface: Surface) -> list[str]:
-    """Problems of these blocks on this surface, each with its place; an empty list means valid."""
-    problems = [problem for index, block in enumerate(blocks) for problem in BLOCK(block, f"/blocks/{index}")]
+def validate_blocks(blocks: list[Json], surface: Surface, *, each: Check = BLOCK) -> list[str]:
+    """Problems of these blocks on this surface, each with its place; an empty list means valid.
+
+    `each` checks one block; the local workspace knows more kinds of them than a bot sends.
+    """
+    problems = [problem for index, block in enumerate(blocks) for problem in each(block, f"/blocks/{index}")]
     known = [block for block in blocks if isinstance(block, dict)]
     return [*problems, *_count(blocks, surface), *_surface(known, surface), *_ids(known), *_sums(known)]
 
@@ -41,7 +44,7 @@ def validate_message(text: str, blocks: list[Json] | None, *, update: bool) -> l
     return problems + (validate_blocks(blocks, "message") if blocks else [])
 
 
-def validate_view(view: Json) -> list[str]:
+def validate_view(view: Json, *, each: Check = BLOCK) -> list[str]:
     """Problems of a modal or Home tab, its blocks included."""
     kind = view.get("type")
     if kind not in ("modal", "home"):
@@ -54,7 +57,7 @@ def validate_view(view: Json) -> list[str]:
         problems.append(at("/submit", "is required when there is an input block"))
     if len(str(view).encode()) > VIEW_BYTES_MAX:
         problems.append(at("", f"view is larger than {VIEW_BYTES_MAX} bytes; shorten its blocks"))
-    return problems + validate_blocks(blocks, kind)
+    return problems + validate_blocks(blocks, kind, each=each)
 
 
 # rules for the payload as a whole

@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 LOCKED_SECONDS = 60  #: between two tries while Slack does not accept our token
 UNSURE_SECONDS = 2  #: a post that was cut off may still arrive
 FILE_TRIES = 5
+NOT_SEEN = "file_not_seen_"  #: and how often it was looked for
+FILE_LOOKS = (5, 15, 40)  #: seconds between looks for a file that may have arrived: Slack shares files when it likes
 REPORT_WAITS = (0.2, 0.5, 1, 1, 2, 2, 5, 5, 10, 20)  #: seconds between two tries to record what was sent
 PLAIN_NOTE = " (Shown without its layout, which Slack refused. Decisions: the bot's Home tab, or `/runbook pending`.)"
 
@@ -212,12 +214,12 @@ class Deliverer:
             return None
         if parcel is None:
             return Sent(ts=message.ts)
-        if parcel.file and self._pace.failures(message) >= FILE_TRIES:
-            parcel = _plain(parcel) or parcel  # a thread must not wait for a file
         looked = message.state != "unknown"
         try:
             found, repeat = self._found(parcel)
-            looked = True
+            looked = not repeat  # nobody could look, so the doubt outlives this try
+            if parcel.file and self._pace.failures(message) >= FILE_TRIES:
+                parcel = _plain(parcel) or parcel  # a thread must not wait for a file
             outcome = found or Sent(ts=self._send(parcel, repeat=repeat))
         except (Throttled, Locked, NotSent, Unsure) as error:
             return self._later(message, error, looked=looked)
@@ -227,10 +229,10 @@ class Deliverer:
         self._pace.succeeded(message)
         return outcome
 
-    def _found(self, parcel: Parcel) -> tuple[Sent | None, bool]:
+    def _found(self, parcel: Parcel) -> tuple[Sent | Later | None, bool]:
         """Look up a post that may have arrived. Returns it, and whether a repetition is possible."""
         message = parcel.message
-        if message.state != "unknown" or message.ts or message.session_id is None or parcel.rendered is None:
+        if message.state != "unknown" or message.ts or message.session_id is None:
             return None, False
         try:
             found = self._sender.find(parcel)
@@ -238,9 +240,17 @@ class Deliverer:
             log.warning("outbox_cannot_look_up", key=message.key, reason=error.reason)
             return None, True
         if found is None:
-            return None, False
+            return self._another_look(message) if parcel.file else None, False
         log.info("outbox_adopted", key=message.key, ts=found[0])
         return Sent(ts=found[0], revision=min(found[1], message.revision)), False
+
+    def _another_look(self, message: Message) -> Later | None:
+        """A file may be shared long after it was taken: look several times before it counts as never sent."""
+        looks = int(message.error.removeprefix(NOT_SEEN)) if message.error.startswith(NOT_SEEN) else 0
+        if looks >= len(FILE_LOOKS):
+            return None
+        until = self._clock.now() + timedelta(seconds=FILE_LOOKS[looks])
+        return Later(until=until, error=f"{NOT_SEEN}{looks + 1}", unknown=True)
 
     def _send(self, parcel: Parcel, *, repeat: bool) -> str:
         """Send; if Slack refuses the layout, send the words alone, once."""

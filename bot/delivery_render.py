@@ -98,7 +98,10 @@ class Renderer:
         if found is None or not results.is_long(found[1]):
             return None
         refused = results.file_refused(session, *found, why="Slack did not take the file")
-        return Parcel(message=message, file=results.output_file(session, *found), instead=refused, thread_ts=thread)
+        since = session.created_at
+        return Parcel(
+            message=message, file=results.output_file(session, *found), instead=refused, thread_ts=thread, since=since
+        )
 
     def _home(self, uow: UnitOfWork, message: Message) -> dict[str, Any]:
         person = person_of(message)

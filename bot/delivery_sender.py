@@ -31,6 +31,7 @@ TIMEOUT_SECONDS = 10
 PAGE = 200
 PAGES_MAX = 10
 SKEW = timedelta(minutes=5)  #: between our clock and Slack's
+REPEATED = "This may be shown twice: Slack did not confirm the first time."
 DEFAULT_PATIENCE = 30.0  #: seconds, when Slack asks for patience and does not say how much
 
 CREDENTIALS = frozenset(
@@ -135,7 +136,7 @@ class SlackSender:
                 self._client.views_publish(user_id=message.user, view=parcel.view)
                 return ""
             if parcel.file is not None:
-                return self._upload(parcel, parcel.file)
+                return self._upload(parcel, parcel.file, repeat=repeat)
             if message.purpose is Purpose.EPHEMERAL:
                 return self._tell(parcel)
             return self._update(parcel) if is_update(message) else self._post(parcel, repeat=repeat)
@@ -151,6 +152,8 @@ class SlackSender:
                 payload = metadata.get("event_payload") or {}
                 if metadata.get("event_type") == METADATA_EVENT and payload.get("outbox") == parcel.message.key:
                     return str(each["ts"]), int(payload.get("revision") or 0)
+                if parcel.file and any(file.get("name") == parcel.file.name for file in each.get("files") or []):
+                    return "", parcel.message.revision  # a file has no key of ours, but a name that no other one has
         return None
 
     def _posted(self, parcel: Parcel) -> Iterator[dict[str, Any]]:
@@ -175,7 +178,7 @@ class SlackSender:
 
     def _post(self, parcel: Parcel, *, repeat: bool) -> str:
         assert parcel.rendered is not None
-        note = " (This may be shown twice: Slack did not confirm the first time.)" if repeat else ""
+        note = f" ({REPEATED})" if repeat else ""
         answer = self._client.chat_postMessage(
             channel=parcel.message.channel,
             text=parcel.rendered.text + note,
@@ -254,20 +257,18 @@ class SlackSender:
         )
         return answer.status_code == 200
 
-    def _upload(self, parcel: Parcel, file: OutputFile) -> str:
-        """Attach a file in Slack's three steps. Only the last one shows anything, so only it is never repeated."""
+    def _upload(self, parcel: Parcel, file: OutputFile, *, repeat: bool) -> str:
+        """Attach a file in Slack's three steps. Only the last one shows anything, so only it can be in doubt."""
         with _translated(reading=True):
             ticket = self._client.files_getUploadURLExternal(filename=file.name, length=len(file.content))
             self._put(str(ticket["upload_url"]), file.content)
-        try:
-            with _translated():
-                self._client.files_completeUploadExternal(
-                    files=[{"id": str(ticket["file_id"]), "title": file.title}],
-                    channel_id=parcel.message.channel,
-                    thread_ts=parcel.thread_ts or None,
-                )
-        except Unsure:
-            return ""  # a missing file is better than the same file twice
+        with _translated():
+            self._client.files_completeUploadExternal(
+                files=[{"id": str(ticket["file_id"]), "title": file.title}],
+                channel_id=parcel.message.channel,
+                thread_ts=parcel.thread_ts or None,
+                initial_comment=REPEATED if repeat else None,
+            )
         return ""
 
     def _put(self, url: str, content: bytes) -> None:

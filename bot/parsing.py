@@ -54,8 +54,9 @@ def parse(text: str) -> Request:
     if len(text) > MAX_TEXT:
         raise InvalidInput(f"The command has {len(text)} characters.", hint=f"At most {MAX_TEXT} are read.")
     verb, rest = _verb(text)
-    if not verb:
-        return Help()
+    if not verb or verb.lower() == "help":
+        return Help()  # whatever follows: somebody who asks for help gets it
+    _require_visible(text)
     reader = READERS.get(verb.lower())
     if reader is None:
         raise InvalidInput(f"There is no command `{_short(verb)}`.", hint=_nearest(verb.lower()))
@@ -71,7 +72,7 @@ def parse_values(words: Iterable[str]) -> dict[str, str]:
 
 
 def _help(_rest: Word) -> Help:
-    return Help()  # whatever follows: somebody who asks for help gets it
+    return Help()
 
 
 def _list(rest: Word) -> ListRunbooks:
@@ -130,7 +131,7 @@ def _cancel(rest: Word) -> Cancel:
     """The reason is taken as it was typed, quotes and apostrophes included."""
     first, *reason = rest.text.split(maxsplit=1)[:2] or [""]
     words = [Word(text=first, start=rest.start, end=rest.end)] if first else []
-    return Cancel(session=_only_session("cancel", words), reason=_visible(" ".join(reason).strip()))
+    return Cancel(session=_only_session("cancel", words), reason=" ".join(reason).strip())
 
 
 def _pause(rest: Word) -> Pause:
@@ -229,11 +230,11 @@ def _plain(character: str, place: int) -> str:
     return character
 
 
-def _visible(text: str) -> str:
-    for index, character in enumerate(text, start=1):
+def _require_visible(text: str) -> None:
+    """Refuse what nobody can see anywhere in the command, also where it would only part two words."""
+    for place, character in enumerate(text, start=1):
         if character not in "\n\t":
-            _plain(character, index)
-    return text
+            _plain(character, place)
 
 
 # ---------------------------------------------------------------- parts

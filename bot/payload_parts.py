@@ -6,18 +6,33 @@ Unknown keys are ignored, null is nothing, and everything has a bound. Nothing h
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _nothing_for_null(value: object) -> object:
     return "" if value is None else value
 
 
-Id = Annotated[str, Field(min_length=1, max_length=255)]
-Optional = Annotated[str, BeforeValidator(_nothing_for_null), Field(max_length=4000)]
+def _storable(text: str) -> str:
+    """Refuse what JSON can carry and no database can keep: NUL, and half a character of UTF-16."""
+    if _UNSTORABLE.search(text):
+        raise ValueError("It has a character that cannot be stored")
+    return text
+
+
+def _storable_inputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    for block, value in _inputs(state).items():
+        _storable(block + value)
+    return state
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+Id = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+Optional = Annotated[str, BeforeValidator(_nothing_for_null), Field(max_length=4000), AfterValidator(_storable)]
 
 
 class Read(BaseModel):
@@ -72,7 +87,9 @@ class View(Read):
     type: Optional = ""
     callback_id: Optional = ""
     private_metadata: Optional = ""
-    state: Annotated[Mapping[str, Any], BeforeValidator(lambda value: value or {})] = Field(default_factory=dict)
+    state: Annotated[
+        Mapping[str, Any], BeforeValidator(lambda value: value or {}), AfterValidator(_storable_inputs)
+    ] = Field(default_factory=dict)
 
     @property
     def blocks(self) -> frozenset[str]:
@@ -82,10 +99,7 @@ class View(Read):
 
     def inputs(self) -> dict[str, str]:
         """Return block id -> what was entered; blocks left empty are absent."""
-        values = self.state.get("values")
-        blocks = values if isinstance(values, dict) else {}
-        entered = {block: _entered(inputs) for block, inputs in blocks.items()}
-        return {block: value for block, value in entered.items() if value}
+        return _inputs(self.state)
 
 
 class Clicked(Read):
@@ -98,6 +112,13 @@ class Happening(Read):
     user: Optional = ""
     tab: Optional = ""
     tokens: Mapping[str, Any] = Field(default_factory=dict)
+
+
+def _inputs(state: Mapping[str, Any]) -> dict[str, str]:
+    values = state.get("values")
+    blocks = values if isinstance(values, dict) else {}
+    entered = {block: _entered(inputs) for block, inputs in blocks.items()}
+    return {block: value for block, value in entered.items() if value}
 
 
 def _entered(inputs: object) -> str:

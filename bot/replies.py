@@ -11,6 +11,7 @@ NOT_CONFIRMED = (
     "Not confirmed yet: the database is slow to answer. The outcome follows here as soon as it is known; "
     "until then `/runbook status` shows what was recorded."
 )
+RECORDED_LATE = "Recorded now: what you did a moment ago has counted. The message shows what became of it."
 OUT_OF_DATE = (
     "This message is out of date, and its button does nothing any more. `/runbook status` shows what is going on."
 )

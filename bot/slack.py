@@ -24,7 +24,7 @@ from engine.errors import DeliveryError, Misconfigured
 
 log = structlog.get_logger(__name__)
 
-LISTENERS = 20  #: threads that answer requests; about twice the dispatch threads of one Socket Mode connection
+LISTENERS = 60  #: threads that answer requests, as many as Socket Mode hands over at once; made when first needed
 DIALOG_SECONDS = 2  #: a dialog must be open within three seconds of the click, so waiting longer helps nobody
 _WRONG_TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 

@@ -21,6 +21,7 @@ import anyio.to_thread
 import structlog
 from fastapi import APIRouter, Request, Response
 from slack_bolt import App, BoltRequest, BoltResponse
+from starlette.requests import ClientDisconnect
 
 from engine.errors import Misconfigured
 from engine.ports import Clock
@@ -90,7 +91,7 @@ class Guard:
 
 def parse_once(body: bytes, content_type: str) -> dict[str, Any]:
     """Parse a verified body strictly: one value per name, and an object where an object belongs."""
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = content_type.partition(";")[0].strip(" \t").lower()
     if kind not in {_FORM, _JSON}:
         raise Rejected(400, "unknown content type")
     try:
@@ -127,10 +128,13 @@ def slack_router(app: App, guard: Guard) -> APIRouter:
 async def _read(request: Request) -> bytes:
     """Read the body, but never more than is allowed."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise Rejected(413, "too large")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                raise Rejected(413, "too large")
+    except ClientDisconnect:
+        raise Rejected(400, "cut off") from None
     return bytes(body)
 
 
@@ -156,31 +160,32 @@ def _reject(rejected: Rejected, headers: Mapping[str, str]) -> Response:
         "slack_request_rejected",
         status=rejected.status,
         reason=rejected.reason,
-        timestamp=_harmless(headers.get("x-slack-request-timestamp", "")),
-        agent=_harmless(headers.get("user-agent", "")),
+        timestamp=harmless(headers.get("x-slack-request-timestamp", "")),
+        agent=harmless(headers.get("user-agent", "")),
     )
     body = json.dumps({"error": rejected.reason})
     return Response(content=body, status_code=rejected.status, media_type=_JSON)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Return at most 80 characters with everything but printable ASCII escaped."""
     return text[:80].encode("unicode_escape").decode("ascii")
 
 
 def _fields(text: str) -> dict[str, str]:
     pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=FIELDS, errors="strict")
-    return _single(pairs)
+    return single(pairs)
 
 
 def _object(text: str) -> dict[str, Any]:
-    found = json.loads(text, object_pairs_hook=_single, parse_constant=_no_constant)
+    found = json.loads(text, object_pairs_hook=single, parse_constant=_no_constant)
     if not isinstance(found, dict):
         raise Rejected(400, "the payload is not an object")
     return found
 
 
-def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a mapping of pairs; a name that is given twice could mean either, so it is refused."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise Rejected(400, "a name is given twice")

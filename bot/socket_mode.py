@@ -28,7 +28,9 @@ log = structlog.get_logger(__name__)
 
 CONNECTIONS = 2
 PING_SECONDS = 3  #: the SDK needs several intervals to notice a dead peer: a minute with its default of 10
-DISPATCHERS = 10  #: threads per connection, each parked until its request is answered
+#: Threads per connection, each parked until its request is answered: while the database stalls, for two seconds. A
+#: request that waited for a free one would be answered too late. Threads are made when they are first needed.
+DISPATCHERS = 30
 _WRONG_TOKEN = frozenset(
     {"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked", "token_expired"}
 )

@@ -14,6 +14,7 @@ from connectors.azure_client import Json
 from connectors.azure_preflight import ACTION_ACTIONS, preflight
 from connectors.azure_run_command import AzureConnector
 from connectors.azure_settings import AzureSettings, VmId
+from connectors.azure_side import part, text_in
 from connectors.envelope import envelope_for, parse_trailer, probe_script, result_of
 from connectors.outcome import probe_answer
 from engine.errors import ConnectorError, Indeterminate, Permanent, Transient
@@ -159,5 +160,6 @@ def _finished(status: int, body: Json) -> bool:
 
 def _message(body: Json) -> bytes:
     """Both streams of a finished command, in one text."""
-    value = body.get("value") or (body.get("properties") or {}).get("output", {}).get("value") or ()
-    return "\n".join(str(one.get("message", "")) for one in value).encode()
+    value = body.get("value") or part(part(body, "properties"), "output").get("value")
+    told = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return b"\n".join(text_in(one, "message") for one in told)

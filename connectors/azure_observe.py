@@ -10,19 +10,20 @@ from typing import Final
 
 from connectors import guest
 from connectors.azure_client import Json
-from connectors.azure_side import ENDED
+from connectors.azure_side import ENDED, part, text_in
 from connectors.envelope import parse_trailer, result_of
 from engine.model import AttemptStatus
 from engine.ports import Observation, RawResult
 
 _HANDLER_FAILED: Final = -100  #: and below: the handler gave up before it ran the script
 _KILLED: Final = -1
+_NO_EXIT_CODE: Final = 2**31  #: and beyond: no system has such exit codes
 
 
 def observation_of(command: Json, attempt_id: str, limit: int) -> Observation:
     """Read a run command with its instance view; ``limit`` is the script's own time limit in seconds."""
-    view = ((command.get("properties") or {}).get("instanceView")) or {}
-    out, err = str(view.get("output") or "").encode(), str(view.get("error") or "").encode()
+    view = part(part(command, "properties"), "instanceView")
+    out, err = text_in(view, "output"), text_in(view, "error")
     trailer = parse_trailer(out, err, attempt_id)
     result = result_of(trailer) if trailer else None
     if result is not None:
@@ -36,7 +37,7 @@ def observation_of(command: Json, attempt_id: str, limit: int) -> Observation:
 def _without_report(view: Json, state: str, streams: tuple[bytes, bytes], limit: int) -> Observation:
     """The envelope could not report. A refusal's exit code alone proves nothing: the machine must be asked."""
     code = view.get("exitCode")
-    code = code if isinstance(code, int) else None
+    code = code if type(code) is int and abs(code) < _NO_EXIT_CODE else None
     status, message = _judged(state, code, _seconds(view), limit)
     if status is None:
         return Observation(running=True)
@@ -74,6 +75,7 @@ def _judged(state: str, code: int | None, seconds: float | None, limit: int) -> 
 def _seconds(view: Json) -> float | None:
     try:
         began, ended = (datetime.fromisoformat(str(view[key])) for key in ("startTime", "endTime"))
-    except (KeyError, ValueError):
+        seconds = (ended - began).total_seconds()
+    except (KeyError, ValueError, TypeError):  # the last one: only one of them has a time zone
         return None
-    return max(0.0, (ended - began).total_seconds())
+    return max(0.0, seconds)

@@ -70,9 +70,9 @@ class SideCommands:
         while time.monotonic() < end:
             wait = self._client.settings.side_poll_seconds
             try:
-                view = _view(self._client.run_command(vm, name))
+                view = part(part(self._client.run_command(vm, name), "properties"), "instanceView")
                 if view.get("executionState") in ENDED:
-                    return _text(view, "output"), _text(view, "error")
+                    return text_in(view, "output"), text_in(view, "error")
             except Transient as error:
                 wait = max(wait, error.retry_after or 0.0)
             except Permanent as error:
@@ -96,9 +96,12 @@ def is_expired(command: Json, now: float) -> bool:
     return expires.isdecimal() and int(expires) < now
 
 
-def _view(command: Json | None) -> Json:
-    return ((command or {}).get("properties") or {}).get("instanceView") or {}
+def part(whole: object, key: str) -> Json:
+    """Return an object inside an answer; an empty one when there is none, whatever else stands there."""
+    found = whole.get(key) if isinstance(whole, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
-def _text(view: Json, key: str) -> bytes:
-    return str(view.get(key) or "").encode()
+def text_in(view: Json, key: str) -> bytes:
+    """Return a text of an answer; half a character of UTF-16, which JSON can carry, becomes a question mark."""
+    return str(view.get(key) or "").encode(errors="replace")

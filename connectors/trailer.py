@@ -19,6 +19,9 @@ from engine.ports import RawResult
 
 _CONTINUATION: Final = range(0x80, 0xC0)  #: UTF-8 bytes that cannot begin a character
 _MOST_UNPACKED: Final = 8 * 1024 * 1024  #: a report never unpacks to more
+_MOST: Final = {"rc": 2**31 - 1, "ms": 10**12}  #: larger numbers are not believed; databases would refuse them
+_MOST_OF_ANY: Final = 2**53
+_RAN: Final = frozenset({guest.DONE, guest.CANCELLED})  #: states that come with an exit code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +57,25 @@ class _Line:
     facts: dict[str, object]
     data: bytes
 
+    @property
+    def state(self) -> str:
+        return str(self.facts.get("state", ""))
+
     def number(self, key: str) -> int:
-        value = self.facts.get(key, 0)
-        return value if isinstance(value, int) else 0
+        return self.known(key) or 0
+
+    def known(self, key: str) -> int | None:
+        """Return a number that the report really tells; None for anything else, however much it looks like one."""
+        value, most = self.facts.get(key), _MOST.get(key, _MOST_OF_ANY)
+        least = -most - 1 if key == "rc" else 0  # Windows has negative exit codes
+        return value if type(value) is int and least <= value <= most else None
 
 
 def parse_trailer(stdout_tail: bytes, stderr_tail: bytes, attempt_id: str) -> Trailer | None:
     """Return the last report of this attempt, or None when there is none that decodes."""
     line = _last_line(stdout_tail, attempt_id, "out")
-    if line is None:
-        return None
+    if line is None or (line.state in _RAN and line.known("rc") is None):
+        return None  # without its exit code, a report that a script has ended proves nothing
     return _trailer(line, _last_line(stderr_tail, attempt_id, "err"))
 
 
@@ -73,7 +85,7 @@ def parse_reply(stdout_tail: bytes, attempt_id: str, kind: str) -> Reply | None:
     if line is None:
         return None
     return Reply(
-        state=str(line.facts.get("state", "")),
+        state=line.state,
         machine_time=line.number("at"),
         data=line.data,
         total=line.number("total"),
@@ -81,10 +93,9 @@ def parse_reply(stdout_tail: bytes, attempt_id: str, kind: str) -> Reply | None:
 
 
 def _trailer(line: _Line, error: _Line | None) -> Trailer:
-    ran = line.facts.get("state") in {guest.DONE, guest.CANCELLED}
     return Trailer(
-        state=str(line.facts.get("state", "")),
-        exit_code=line.number("rc") if ran else None,
+        state=line.state,
+        exit_code=line.known("rc") if line.state in _RAN else None,
         stdout=line.data,
         stderr=error.data if error else b"",
         stdout_bytes=max(line.number("out"), len(line.data)),
@@ -114,7 +125,7 @@ def _decode(facts_json: bytes, packed: bytes) -> _Line | None:
         data = base64.b64decode(packed, validate=True)
         if facts.get("gz") and data:
             data = _unpack(data)
-    except (ValueError, binascii.Error, zlib.error, AttributeError):
+    except (ValueError, binascii.Error, zlib.error, RecursionError):
         return None
     return _Line(facts, _from_whole_character(data) if facts.get("cut") else data)
 

@@ -7,7 +7,7 @@ worth nothing then.
 from __future__ import annotations
 
 from engine.ballots import person_of
-from engine.errors import Conflict, Unverifiable
+from engine.errors import Conflict, Refused, Unverifiable
 from engine.model import Actor, Person, Session, Source
 from engine.ports import Directory
 from engine.preparation import StartRequest
@@ -44,4 +44,11 @@ def same_request(session: Session, request: StartRequest) -> Session:
             f"This request key has already started session {session.id}, for something else.",
             hint="Use a new key for a new request.",
         )
+    return session
+
+
+def same_answer(answer: str, session: Session) -> Session:
+    """A delivery that comes again is told what the first one was told, a refusal too."""
+    if answer:
+        raise Refused.from_text(answer)
     return session

@@ -59,7 +59,7 @@ def _is_within(inner: Path, outer: Path) -> bool:
 
 
 def _complaint(details: Mapping[str, Any], schema: Schema) -> Complaint:
-    path = _fields_only(details["loc"])
+    path = _fields_only(details["loc"], named=details["type"] in {"missing", "extra_forbidden"})
     where = _spelled(path)
     match details["type"]:
         case "missing":
@@ -76,13 +76,18 @@ def _complaint(details: Mapping[str, Any], schema: Schema) -> Complaint:
             return _plain(path, f"{where}: {message}.", _description(schema, path))
 
 
-def _fields_only(loc: Path) -> Path:
-    """Leave out what pydantic adds to tell the alternatives of a field apart, such as After or literal['any']."""
+def _fields_only(loc: Path, *, named: bool) -> Path:
+    """Leave out what pydantic adds to tell the alternatives of a field apart, such as After or literal['any'].
+
+    ``named`` says that the last part is the name of a field, whatever the author has put into it.
+    """
     last = len(loc) - 1
     return tuple(
         part
         for index, part in enumerate(loc)
-        if isinstance(part, int) or not ("[" in part or (index < last and part[:1].isupper()))
+        if (named and index == last)
+        or isinstance(part, int)
+        or not ("[" in part or (index < last and part[:1].isupper()))
     )
 
 

@@ -66,10 +66,10 @@ class Dispatcher:
         assert step.gate is not None
         assert step.audience is not None
         able, why = 0, ""
-        for person in {vote.actor.person for vote in step.gate.approvals} & set(
-            eligible(step.audience, session.requester)
-        ):
-            assert person is not None
+        voters = {vote.actor.person for vote in step.gate.approvals}
+        for person in eligible(step.audience, session.requester):
+            if person not in voters:
+                continue
             try:
                 self._parts.directory.require_member(person)
                 able += 1

@@ -25,6 +25,8 @@ The docstring of a class is its default message. This module must never import a
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -47,6 +49,17 @@ class Refused(RunbookError):
     """This cannot be done as asked."""
 
     code = "refused"
+
+    def to_text(self) -> str:
+        """Return the refusal in a form that can be kept, to be given once more."""
+        return json.dumps([self.code, self.message, self.hint])
+
+    @classmethod
+    def from_text(cls, text: str) -> Refused:
+        """Make a kept refusal again; of a kind that is not known any more, only the words are left."""
+        code, message, hint = json.loads(text)
+        kinds = {kind.code: kind for kind in _with_descendants(cls)}
+        return kinds.get(code, cls)(message, hint=hint)
 
 
 class InvalidInput(Refused):
@@ -166,3 +179,9 @@ class Bug(RunbookError):
     """An invariant of Runbook Bot is broken; please report this."""
 
     code = "bug"
+
+
+def _with_descendants(kind: type[Refused]) -> Iterator[type[Refused]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _with_descendants(child)

@@ -94,11 +94,14 @@ _LONGEST_KEY = 20_000
 _EDGE = 64 * 1024  #: dropped at a cut through raw bytes: longer than any secret that the cut could halve
 
 
-def clean(raw: bytes, *, limit_bytes: int, secrets: Sequence[str] = ()) -> tuple[str, bool]:
+def clean(raw: bytes, *, limit_bytes: int, secrets: Sequence[str] = (), headless: bool = False) -> tuple[str, bool]:
     """Return text that may be stored and shown, and whether its middle was left out.
 
     The text is at most ``limit_bytes`` long in UTF-8, apart from the line that says how much was left out.
+    ``headless`` says that only the end of the stream arrived: it may begin in the middle of a secret.
     """
+    if headless:
+        raw = _from_whole_line(raw)
     window = limit_bytes + 2 * _EDGE
     if len(raw) <= 2 * window:
         data = _harmless(raw, secrets).encode("utf-8")
@@ -125,6 +128,15 @@ def _harmless(raw: bytes, secrets: Sequence[str]) -> str:
     text = raw.decode("utf-16-le" if raw.startswith(b"\xff\xfe") else "utf-8", errors="replace").lstrip("\ufeff")
     text = _ANSI.sub("", text.replace("\0", ""))  # NUL first: it would split a secret from its pattern
     return redact(_SUSPECT.sub(_escaped, _RETURNS.sub("\n", text)), secrets)
+
+
+def _from_whole_line(raw: bytes) -> bytes:
+    """Leave out the line of which only the end arrived, or only its first word when there is no other line."""
+    half, end, rest = raw.partition(b"\n")
+    if rest.strip():
+        return "…\n".encode() + rest
+    _, _, words = half.strip().partition(b" ")
+    return "… ".encode() + words + end
 
 
 def _without_headless_keys(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from engine import events as ev
-from engine.admission import require_member, require_place, same_request
+from engine.admission import require_member, require_place, same_answer, same_request
 from engine.apply import store
 from engine.ballots import Ballot, Seen, gate_meant, person_of, require_control
 from engine.effects import Purpose
@@ -96,7 +96,10 @@ class Service:
             return fresh
 
     def start(self, request: StartRequest) -> Session:
-        """Resolve, check, freeze the plan and begin. The same request key begins one session only."""
+        """Resolve, check, freeze the plan and begin. The same request key begins one session only, also at once."""
+        return look_again(lambda: self._start(request))
+
+    def _start(self, request: StartRequest) -> Session:
         with self._uow() as uow:
             known = uow.sessions.by_request(request.key)
             if known is not None:
@@ -139,7 +142,7 @@ class Service:
             )
             session = self._session_of(uow, ballot)
             if not first:
-                return session
+                return same_answer(uow.inbox.answer(ballot.delivery), session)
             decision = Decision(verdict=ballot.verdict, actor=ballot.actor, at=now, reason=ballot.reason.strip())
             gate: Gate | None = None
             try:
@@ -294,6 +297,8 @@ class Service:
         )
         if gate and isinstance(refusal, (Conflict, Expired)):
             uow.outbox.show(session, Purpose.GATE, step_number=gate.step_number, ordinal=gate.serial)
+        if ballot.delivery:
+            uow.inbox.done(ballot.delivery, at=self._now(), answer=refusal.to_text())
         uow.commit()
 
     def _control(self, session_id: int, actor: Actor, event: Steering, delivery: str) -> Session:

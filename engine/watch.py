@@ -164,15 +164,16 @@ class Watcher:
         self._parts.log("[EXECUTE_STEP] ended", session_id=session.id, step=step.number, **facts)
 
     def _output(self, raw: RawResult) -> Output:
-        stdout, cut_out = clean(raw.stdout, limit_bytes=STORED_BYTES, secrets=self._parts.secrets)
-        stderr, cut_err = clean(raw.stderr, limit_bytes=STORED_BYTES, secrets=self._parts.secrets)
-        lost = raw.stdout_bytes > len(raw.stdout) or raw.stderr_bytes > len(raw.stderr)
+        lost_out, lost_err = raw.stdout_bytes > len(raw.stdout), raw.stderr_bytes > len(raw.stderr)
+        secrets = self._parts.secrets
+        stdout, cut_out = clean(raw.stdout, limit_bytes=STORED_BYTES, secrets=secrets, headless=lost_out)
+        stderr, cut_err = clean(raw.stderr, limit_bytes=STORED_BYTES, secrets=secrets, headless=lost_err)
         return Output(
             stdout=stdout,
             stderr=stderr,
             stdout_bytes=max(raw.stdout_bytes, len(raw.stdout)),
             stderr_bytes=max(raw.stderr_bytes, len(raw.stderr)),
-            truncated=cut_out or cut_err or lost,
+            truncated=cut_out or cut_err or lost_out or lost_err,
         )
 
     def cancel(self, attempt_id: str) -> None:

@@ -125,6 +125,7 @@ class Stage:
         self.cloud = AzureCloud.start(speed=self.setting.speed)
         self.http_port = free_port()
         self.bot = BotProcess(self.folder, self._environment())
+        self._over = False
 
     @property
     def http_url(self) -> str:
@@ -136,6 +137,8 @@ class Stage:
 
     def start_bot(self) -> None:
         """Start the bot and wait until it serves."""
+        if self._over:
+            raise RuntimeError("the playground has ended; nothing can be started in it any more")
         self.bot.start()
         self.wait_until_ready()
 
@@ -158,6 +161,7 @@ class Stage:
 
     def stop(self) -> None:
         """End everything that was started here."""
+        self._over = True
         self.bot.stop()
         self.cloud.stop()
         self.slack.stop()

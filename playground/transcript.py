@@ -25,6 +25,11 @@ STATE_COLOURS: Mapping[str, str] = {
 class Transcript:
     """Prints each message once, and again when its content has changed."""
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody has asked for the story to end."""
+        return False
+
     def __init__(self, slack: SlackWorkspace, console: Console) -> None:
         self._slack = slack
         self._console = console
@@ -41,6 +46,11 @@ class Transcript:
     def whisper(self, name: str, text: str) -> None:
         """Show what only one person sees."""
         self._console.print(Text(f"   only visible to {name}: {self._named(text)}", style="italic dim"))
+
+    def compared(self, what: str, before: int, after: int, *, expected: int) -> None:
+        """Show how often something has happened on a machine, before the story and after it."""
+        told = f"{what}: {before} before, {after} after, {expected} more expected"
+        self._console.print(Text(told, style="bold green" if after - before == expected else "bold red"))
 
     def catch_up(self, channel: str, ts: str) -> None:
         """Print what is new or changed in a thread."""

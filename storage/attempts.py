@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from engine.model import Attempt, Target
-from storage.leases import let_go
+from storage.leases import SENDING, Asked, let_go
 from storage.loading import FRESH
 from storage.mapping import Values
 from storage.restoring import attempt_from, target_from
 from storage.tables import AttemptRow, SessionRow
 from storage.transaction import Transaction
+
+_WANTED = AttemptRow.id == bindparam("wanted")
+_WITH_TARGET = select(AttemptRow, SessionRow).join(SessionRow, SessionRow.id == AttemptRow.session_id).where(_WANTED)
+_CHECKS = select(AttemptRow.checks).where(_WANTED)
+_NOTE = update(AttemptRow).where(_WANTED)
+_LOOK_AGAIN = _NOTE.values(checks=AttemptRow.checks + 1)
 
 
 class SqlAttempts:
@@ -25,19 +31,20 @@ class SqlAttempts:
         self._tx = tx
 
     def get(self, attempt_id: str) -> tuple[Attempt, Target] | None:
-        query = select(AttemptRow, SessionRow).join(SessionRow, SessionRow.id == AttemptRow.session_id)
-        found = self._tx.db.execute(query.where(AttemptRow.id == attempt_id), execution_options=FRESH).one_or_none()
+        wanted = {"wanted": attempt_id}
+        found = self._tx.db.execute(_WITH_TARGET, wanted, execution_options=FRESH).one_or_none()
         return (attempt_from(found[0]), target_from(found[1])) if found else None
 
     def look_again(self, attempt_id: str, *, at: datetime) -> None:
-        self._note(attempt_id, {"next_check_at": at, "checks": AttemptRow.checks + 1})
+        self._tx.write(_LOOK_AGAIN, {"wanted": attempt_id, "next_check_at": at})
 
     def checks(self, attempt_id: str) -> int:
-        query = select(AttemptRow.checks).where(AttemptRow.id == attempt_id)
-        return self._tx.db.execute(query).scalar_one_or_none() or 0
+        return self._tx.one(_CHECKS, {"wanted": attempt_id}) or 0
 
     def take_over(self, attempt_id: str, *, now: datetime) -> bool:
-        free = update(AttemptRow).where(AttemptRow.id == attempt_id, let_go(self._tx, now))
+        tx = self._tx
+        asked = Asked(now=now, stuck=now - SENDING, owner=tx.owner, lease=tx.lease, on_postgres=tx.on_postgres)
+        free = update(AttemptRow).where(AttemptRow.id == attempt_id, let_go(asked))
         return self._tx.write(free.values(owner=self._tx.owner)) > 0
 
     def cleaned(self, attempt_id: str, *, at: datetime) -> None:
@@ -47,4 +54,4 @@ class SqlAttempts:
         self._note(attempt_id, {"clean_due_at": at})
 
     def _note(self, attempt_id: str, values: Values) -> None:
-        self._tx.write(update(AttemptRow).where(AttemptRow.id == attempt_id).values(values))
+        self._tx.write(_NOTE, {**values, "wanted": attempt_id})

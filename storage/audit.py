@@ -22,6 +22,8 @@ from storage.transaction import Transaction
 
 GENESIS = "0" * 64
 _COLUMNS = ("seq", "at", "kind", "session_id", "step_number", "actor", "source", "data", "previous", "hash")
+_NEWEST = select(AuditRow.seq, AuditRow.hash).order_by(AuditRow.seq.desc()).limit(1)
+_ADD = insert(AuditRow)
 CHAIN_LOCK = 0x52554E_0001  # the number of the PostgreSQL lock on the head of the chain
 
 
@@ -69,15 +71,14 @@ class SqlAudit:
         if not self._unwritten:
             return
         self._tx.serialise(CHAIN_LOCK)
-        newest = select(AuditRow.seq, AuditRow.hash).order_by(AuditRow.seq.desc()).limit(1)
-        seq, previous = self._tx.db.execute(newest).one_or_none() or (0, GENESIS)
+        seq, previous = self._tx.db.execute(_NEWEST).one_or_none() or (0, GENESIS)
         rows = []
         for unwritten in self._unwritten:
             seq += 1
             record = _linked(replace(unwritten, seq=seq, previous=previous))
             previous = record.hash
             rows.append({name: getattr(record, name) for name in _COLUMNS})
-        self._tx.write(insert(AuditRow), rows)
+        self._tx.write(_ADD, rows)
         self._unwritten.clear()
 
 

@@ -6,17 +6,30 @@ here may write, and nothing may be due only because a queue knows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, and_, exists, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Interval,
+    Select,
+    TextClause,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from engine.model import AttemptStatus, SessionStatus, StepStatus
 from engine.ports import Job
-from storage.leases import orphaned
+from storage.columns import UtcDateTime
+from storage.leases import SENDING, Asked, orphaned
 from storage.ledgers import InboxRow
 from storage.tables import (
     HOLDS_TARGET,
@@ -38,6 +51,14 @@ _UNCLEAN = and_(
 )
 
 
+#: What the statements are asked with. They are put together once, because the rows are asked every few seconds.
+_NOW = bindparam("now", type_=UtcDateTime())
+_STUCK = bindparam("stuck", type_=UtcDateTime())
+_LEASE = bindparam("lease", type_=Interval())
+_OWNER: BindParameter[str] = bindparam("owner")
+_MOST: BindParameter[int] = bindparam("most")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Due:
     """A look at the rows at one moment."""
@@ -47,85 +68,108 @@ class Due:
     limit: int
 
     def jobs(self) -> tuple[Job, ...]:
+        tx = self.tx
+        asked = {"now": self.now, "stuck": self.now - SENDING, "owner": tx.owner, "lease": tx.lease}
+        bounds = {**asked, "most": self.limit}
         found = [
-            *self._jobs("start", _undone()),
-            *self._jobs("run", self._approved()),
-            *self._jobs("run", self._queued()),
-            *self._jobs("cancel", self._unwatched().where(AttemptRow.cancel_requested)),
-            *self._jobs("observe", self._unwatched()),
-            *self._jobs("observe", self._attempts().where(IS_LIVE, orphaned(self.tx, self.now))),
-            *self._jobs("expire", self._gates().where(GateRow.expires_at <= self.now)),
-            *self._jobs("remind", self._gates().where(self._reminds())),
-            *self._jobs("cleanup", self._attempts().where(_UNCLEAN, self._dirty())),
+            Job(task=task, id=str(row_id))
+            for task, query in _kinds(self.tx.on_postgres)
+            for row_id in self.tx.db.execute(query, bounds).scalars()
         ]
         return tuple(dict.fromkeys(found))
 
     def next(self) -> datetime | None:
         """Return the moment after now at which the next row becomes due."""
-        moments = (
-            self._after(GateRow.expires_at, IS_OPEN),
-            self._after(GateRow.remind_at, IS_OPEN, IS_UNREMINDED),
-            self._after(StepRow.not_before, _MAY_RUN),
-            self._after(AttemptRow.next_check_at, IS_LIVE),
-            self._after(AttemptRow.clean_due_at, _UNCLEAN),
-        )
-        return min((moment for moment in moments if moment is not None), default=None)
+        found = (self.tx.db.execute(query, {"now": self.now}).scalar_one_or_none() for query in _moments())
+        return min((moment for moment in found if moment is not None), default=None)
 
-    # ------------------------------------------------------------ what is due
 
-    def _approved(self) -> Select[Any]:
-        """Steps that may run now and were not tried yet."""
-        return self._steps().where(StepRow.status == StepStatus.APPROVED).order_by(StepRow.queue_number)
+@cache
+def _kinds(on_postgres: bool) -> tuple[tuple[str, Select[Any]], ...]:  # noqa: FBT001 - the key of the cache
+    """For each task, whose rows are due."""
+    asked = Asked(now=_NOW, stuck=_STUCK, owner=_OWNER, lease=_LEASE, on_postgres=on_postgres)
+    found = (
+        ("start", _undone()),
+        ("run", _approved()),
+        ("run", _queued()),
+        ("cancel", _unwatched().where(AttemptRow.cancel_requested)),
+        ("observe", _unwatched()),
+        ("observe", _attempts().where(IS_LIVE, orphaned(asked))),
+        ("expire", _gates().where(GateRow.expires_at <= _NOW)),
+        ("remind", _gates().where(_reminds())),
+        ("cleanup", _attempts().where(_UNCLEAN, _dirty())),
+    )
+    return tuple((task, query.limit(_MOST)) for task, query in found)
 
-    def _queued(self) -> Select[Any]:
-        """For each free machine, the session that has waited longest for it."""
-        busy = exists().where(AttemptRow.target_id == SessionRow.target_id, HOLDS_TARGET)
-        turn = func.row_number().over(
-            partition_by=SessionRow.target_id, order_by=[StepRow.queue_number, StepRow.session_id]
-        )
-        waiting = self._steps().add_columns(turn.label("turn"))
-        first = waiting.where(StepRow.status == StepStatus.QUEUED, ~busy).subquery()
-        return select(first.c.session_id).where(first.c.turn == 1)
 
-    def _steps(self) -> Select[Any]:
-        return (
-            select(StepRow.session_id)
-            .join(SessionRow, SessionRow.id == StepRow.session_id)
-            .where(_MAY_RUN, SessionRow.status == SessionStatus.IN_PROGRESS)
-            .where(or_(StepRow.not_before.is_(None), StepRow.not_before <= self.now))
-        )
+@cache
+def _moments() -> tuple[Select[Any], ...]:
+    """For each column that holds a time, the next one."""
+    return (
+        _after(GateRow.expires_at, IS_OPEN),
+        _after(GateRow.remind_at, IS_OPEN, IS_UNREMINDED),
+        _after(StepRow.not_before, _MAY_RUN),
+        _after(AttemptRow.next_check_at, IS_LIVE),
+        _after(AttemptRow.clean_due_at, _UNCLEAN),
+    )
 
-    def _attempts(self) -> Select[Any]:
-        return select(AttemptRow.id)
 
-    def _gates(self) -> Select[Any]:
-        return select(GateRow.id).where(IS_OPEN).order_by(GateRow.expires_at)
+# ---------------------------------------------------------------- what is due
 
-    def _unwatched(self) -> Select[Any]:
-        time_has_come = or_(AttemptRow.next_check_at.is_(None), AttemptRow.next_check_at <= self.now)
-        return self._attempts().where(IS_LIVE, _SENT, time_has_come)
 
-    def _reminds(self) -> ColumnElement[bool]:
-        return and_(IS_UNREMINDED, GateRow.remind_at <= self.now, GateRow.expires_at > self.now)
+def _approved() -> Select[Any]:
+    """Steps that may run now and were not tried yet."""
+    return _steps().where(StepRow.status == StepStatus.APPROVED).order_by(StepRow.queue_number)
 
-    def _dirty(self) -> ColumnElement[bool]:
-        return or_(AttemptRow.clean_due_at.is_(None), AttemptRow.clean_due_at <= self.now)
 
-    # ------------------------------------------------------------ asking
+def _queued() -> Select[Any]:
+    """For each free machine, the session that has waited longest for it."""
+    busy = exists().where(AttemptRow.target_id == SessionRow.target_id, HOLDS_TARGET)
+    turn = func.row_number().over(
+        partition_by=SessionRow.target_id, order_by=[StepRow.queue_number, StepRow.session_id]
+    )
+    waiting = _steps().add_columns(turn.label("turn"))
+    first = waiting.where(StepRow.status == StepStatus.QUEUED, ~busy).subquery()
+    return select(first.c.session_id).where(first.c.turn == 1)
 
-    def _jobs(self, task: str, query: Select[Any]) -> Iterator[Job]:
-        for row_id in self.tx.db.execute(query.limit(self.limit)).scalars():
-            yield Job(task=task, id=str(row_id))
 
-    def _after(
-        self,
-        column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None],
-        *where: ColumnElement[bool] | TextClause,
-    ) -> datetime | None:
-        query = select(column).where(column > self.now, *where).order_by(column).limit(1)
-        return self.tx.db.execute(query).scalar_one_or_none()
+def _steps() -> Select[Any]:
+    return (
+        select(StepRow.session_id)
+        .join(SessionRow, SessionRow.id == StepRow.session_id)
+        .where(_MAY_RUN, SessionRow.status == SessionStatus.IN_PROGRESS)
+        .where(or_(StepRow.not_before.is_(None), StepRow.not_before <= _NOW))
+    )
+
+
+def _attempts() -> Select[Any]:
+    return select(AttemptRow.id)
+
+
+def _gates() -> Select[Any]:
+    return select(GateRow.id).where(IS_OPEN).order_by(GateRow.expires_at)
+
+
+def _unwatched() -> Select[Any]:
+    time_has_come = or_(AttemptRow.next_check_at.is_(None), AttemptRow.next_check_at <= _NOW)
+    return _attempts().where(IS_LIVE, _SENT, time_has_come)
+
+
+def _reminds() -> ColumnElement[bool]:
+    return and_(IS_UNREMINDED, GateRow.remind_at <= _NOW, GateRow.expires_at > _NOW)
+
+
+def _dirty() -> ColumnElement[bool]:
+    return or_(AttemptRow.clean_due_at.is_(None), AttemptRow.clean_due_at <= _NOW)
 
 
 def _undone() -> Select[Any]:
     undone = select(InboxRow.key).where(InboxRow.done_at.is_(None), InboxRow.kind == "start")
     return undone.order_by(InboxRow.received_at)
+
+
+def _after(
+    column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None],
+    *where: ColumnElement[bool] | TextClause,
+) -> Select[Any]:
+    return select(column).where(column > _NOW, *where).order_by(column).limit(1)

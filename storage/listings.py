@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 
 from engine.effects import Purpose
 from engine.errors import Conflict
@@ -21,6 +21,18 @@ from storage.transaction import Transaction
 
 _TRIES = 5
 
+# Put together once, because they are asked all the time.
+_BY_REQUEST = select(SessionRow.id).where(SessionRow.request_key == bindparam("wanted"))
+_BY_GATE = select(GateRow.session_id).where(GateRow.id == bindparam("wanted"))
+_BY_ATTEMPT = select(AttemptRow.session_id).where(AttemptRow.id == bindparam("wanted"))
+_HOLDERS = select(AttemptRow.session_id).where(AttemptRow.target_id == bindparam("target"), HOLDS_TARGET)
+_QUEUE = (
+    select(StepRow.session_id)
+    .join(SessionRow, SessionRow.id == StepRow.session_id)
+    .where(SessionRow.target_id == bindparam("target"), IS_ACTIVE, StepRow.queue_number.is_not(None))
+    .order_by(StepRow.queue_number, StepRow.session_id)
+)
+
 
 class Listings:
     """The reading half of ``engine.ports.Sessions``."""
@@ -32,13 +44,13 @@ class Listings:
         return self._load([session_id]).get(session_id)
 
     def by_request(self, request_key: str) -> int | None:
-        return self._id(select(SessionRow.id).where(SessionRow.request_key == request_key))
+        return self._id(_BY_REQUEST, request_key)
 
     def by_gate(self, gate_id: str) -> int | None:
-        return self._id(select(GateRow.session_id).where(GateRow.id == gate_id))
+        return self._id(_BY_GATE, gate_id)
 
     def by_attempt(self, attempt_id: str) -> int | None:
-        return self._id(select(AttemptRow.session_id).where(AttemptRow.id == attempt_id))
+        return self._id(_BY_ATTEMPT, attempt_id)
 
     def waiting(self, *, limit: int = 50, after: int = 0) -> tuple[Session, ...]:
         ids = self._tx.db.execute(
@@ -91,24 +103,15 @@ class Listings:
         return next(iter(self._summarise(query.limit(1))), None)
 
     def queue_for(self, target_id: str) -> tuple[int, ...]:
-        held = select(AttemptRow.session_id).where(AttemptRow.target_id == target_id, HOLDS_TARGET)
-        waits = (
-            select(StepRow.session_id)
-            .join(SessionRow, SessionRow.id == StepRow.session_id)
-            .where(
-                SessionRow.target_id == target_id,
-                IS_ACTIVE,
-                StepRow.queue_number.is_not(None),
-            )
-            .order_by(StepRow.queue_number, StepRow.session_id)
-        )
-        ids = [*self._tx.db.execute(held).scalars(), *self._tx.db.execute(waits).scalars()]
+        target = {"target": target_id}
+        ids = [*self._tx.db.execute(_HOLDERS, target).scalars(), *self._tx.db.execute(_QUEUE, target).scalars()]
         return tuple(dict.fromkeys(ids))
 
     # ------------------------------------------------------------ loading
 
-    def _id(self, query: Select[int]) -> int | None:
-        return self._tx.db.execute(query).scalar_one_or_none()
+    def _id(self, query: Select[int], wanted: str) -> int | None:
+        found: int | None = self._tx.one(query, {"wanted": wanted})
+        return found
 
     def _summarise(self, query: Select[SessionRow, str]) -> tuple[Summary, ...]:
         rows = self._tx.db.execute(query, execution_options=FRESH)

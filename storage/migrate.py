@@ -2,31 +2,34 @@
 
 Migrations only go forward. Newer tables say which revision's code may still serve them, so that old and new replicas
 run side by side while one replaces the other. Nothing here may touch any other row.
+
+Alembic is imported only when tables have to be changed, because a serving process pays for what it imports in seconds
+at its start and in memory for good.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from engine.errors import Misconfigured, StorageUnavailable
 from storage.connecting import connect_to_migrate
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 MIGRATION_LOCK = 0x52554E_0003  # the number of the PostgreSQL lock under which tables are changed
 SERVED_BY = "0003"  #: the oldest revision whose code serves the tables of this version; only a release may raise it
 SERVED_BY_SETTING = "schema.served_by"
-_FOLDER = Path(__file__).with_name("migrations")
-
-
 _SERVED_BY = text("SELECT value FROM settings WHERE name = :name")
 _SAY_SERVED_BY = text(
     "INSERT INTO settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+_FOLDER = Path(__file__).with_name("migrations")
+#: Every revision of this version, oldest first: files are named by number, and each revises the one before it.
+REVISIONS = tuple(sorted(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")))
 
 
 def upgrade(url: str) -> None:
@@ -38,8 +41,8 @@ def upgrade(url: str) -> None:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             _refuse_newer(connection)
-            if _knows(_revision(connection)):
-                command.upgrade(configuration(connection), "head")
+            if _revision(connection) in {None, *REVISIONS[:-1]}:
+                _change_tables(connection)
                 connection.execute(_SAY_SERVED_BY, {"name": SERVED_BY_SETTING, "value": SERVED_BY})
     except StorageUnavailable as error:
         raise Misconfigured(f"The database cannot be prepared: {error.message}", hint=error.hint) from error
@@ -60,8 +63,8 @@ def current(url: str) -> str | None:
 def require_current(connection: Connection) -> None:
     """Return if the tables are those of this version; else say what to do."""
     _refuse_newer(connection)
-    revision, head = _revision(connection), newest()
-    if revision != head and _knows(revision):
+    revision, head = _revision(connection), REVISIONS[-1]
+    if revision in {None, *REVISIONS[:-1]}:
         raise Misconfigured(
             f"The database has revision {revision or 'none'}, this version needs {head}.", hint="Run `runbook migrate`."
         )
@@ -69,38 +72,35 @@ def require_current(connection: Connection) -> None:
 
 def configuration(connection: Connection) -> Config:
     """Return alembic's configuration for a connection that is already open."""
+    from alembic.config import Config  # noqa: PLC0415 - see the head of this file
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(_FOLDER))
+def _change_tables(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - see the head of this file
 
-
-def newest() -> str:
-    """Return the revision that this version brings a database to."""
-    return _scripts().get_current_head() or ""
+    command.upgrade(configuration(connection), "head")
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _knows(revision: str | None) -> bool:
-    return revision is None or revision in {script.revision for script in _scripts().walk_revisions()}
-
-
-def _served_by(connection: Connection) -> str:
-    """Return which code the newer tables say may serve them; without a word of theirs, none that we know."""
-    found: str | None = connection.execute(_SERVED_BY, {"name": SERVED_BY_SETTING}).scalar_one_or_none()
-    return found or "unknown"
+    """Return what alembic has noted; a database that it has never touched has not even its table."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    noted: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return noted
 
 
 def _refuse_newer(connection: Connection) -> None:
     revision = _revision(connection)
-    if not _knows(revision) and not _knows(_served_by(connection)):
+    if revision in {None, *REVISIONS}:
+        return
+    # An older version may serve newer tables if they say so: both run side by side during an upgrade.
+    served_by = connection.execute(_SERVED_BY, {"name": SERVED_BY_SETTING}).scalar_one_or_none()
+    if served_by not in REVISIONS:
         raise Misconfigured(
             f"The database has revision {revision}, which this version does not know.",
             hint="It was written by a newer version: install that one, or restore a backup.",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.orm import aliased
 
@@ -20,7 +21,7 @@ from storage.leases import gone
 from storage.ledgers import IS_SENDING, IS_WAITING, OutboxRow
 from storage.loading import FRESH
 from storage.mapping import Values
-from storage.transaction import Transaction
+from storage.transaction import Transaction, insert
 
 CLAIM_LOCK = 0x52554E_0002  # the number of the PostgreSQL lock under which messages are taken
 ABANDONED = timedelta(seconds=60)  # who has not reported by then is dead: look the message up before sending it again
@@ -34,6 +35,7 @@ class SqlOutbox:
         self._wanted: dict[str, Values] = {}
         self._sentences: dict[str, Values] = {}
         self._homes: dict[str, tuple[Values, bool]] = {}
+        self._put_off: list[Values] = []
 
     # ------------------------------------------------------------ wanting
 
@@ -72,98 +74,82 @@ class SqlOutbox:
     def flush(self) -> None:
         """Write what was wanted; people's homes last and in a fixed order, because sessions share them."""
         if self._wanted:
-            self._tx.write(_raise_revision(self._tx.insert(OutboxRow)), list(self._wanted.values()))
+            self._tx.write(_raise_revision(on_postgres=self._tx.on_postgres), list(self._wanted.values()))
         if self._sentences:
-            once = self._tx.insert(OutboxRow).on_conflict_do_nothing(index_elements=[OutboxRow.key])
-            self._tx.write(once, list(self._sentences.values()))
-        for key, (values, force) in sorted(self._homes.items()):
-            self._flush_home(key, values, force=force)
-        self._wanted, self._sentences, self._homes = {}, {}, {}
-
-    def _flush_home(self, key: str, values: Values, *, force: bool) -> None:
-        if force:
-            self._tx.write(_raise_revision(self._tx.insert(OutboxRow), revive=True), [values])
-        else:
-            raised = {"revision": OutboxRow.revision + 1, "state": _awake()}
-            self._tx.write(update(OutboxRow).where(OutboxRow.key == key).values(raised))
+            self._tx.write(_say_once(on_postgres=self._tx.on_postgres), list(self._sentences.values()))
+        if self._put_off:
+            self._tx.write(_failed(), self._put_off)
+        homes = sorted(self._homes.items())
+        forced = [values for _, (values, force) in homes if force]
+        if forced:
+            self._tx.write(_raise_revision(revive=True, on_postgres=self._tx.on_postgres), forced)
+        known = [{"home": key} for key, (_, force) in homes if not force]
+        if known:
+            self._tx.write(_raise_home(), known)
+        self._wanted, self._sentences, self._homes, self._put_off = {}, {}, {}, []
 
     # ------------------------------------------------------------ showing
 
     def message(self, session_id: int, purpose: Purpose, *, step_number: int = 0, ordinal: int = 0) -> Message | None:
         self.flush()
-        query = select(OutboxRow).where(
-            OutboxRow.session_id == session_id,
-            OutboxRow.purpose == purpose,
-            OutboxRow.step_number == step_number,
-            OutboxRow.ordinal == ordinal,
-        )
-        row = self._tx.db.execute(query, execution_options=FRESH).scalar_one_or_none()
+        place = {"session": session_id, "purpose": purpose, "step": step_number, "ordinal": ordinal}
+        row = self._tx.db.execute(_placed(), place, execution_options=FRESH).scalar_one_or_none()
         return _message(row) if row else None
 
     def claim(self, *, now: datetime, limit: int) -> tuple[Message, ...]:
         self.flush()
         self._tx.serialise(CLAIM_LOCK)
         self._recover(now)
-        rows = self._tx.db.execute(_due(now, limit), execution_options=FRESH).scalars().all()
+        bounds = {"now": now, "most": limit}
+        rows = self._tx.db.execute(_due(), bounds, execution_options=FRESH).scalars().all()
         now = self._moment(now) if rows else now
         claimed = tuple(_message(row, sending_since=now) for row in rows)
         if claimed:
-            taken = update(OutboxRow).where(OutboxRow.id.in_([message.id for message in claimed]))
-            self._tx.write(taken.values(state="sending", sending_since=now, sender=self._tx.owner))
+            taken = [message.id for message in claimed]
+            facts = {"taken": taken, "state": "sending", "sending_since": now, "sender": self._tx.owner}
+            self._tx.write(_take(), facts)
         return claimed
 
     def holds(self, message: Message) -> bool:
-        held = select(OutboxRow.id).where(*_same_claim(message), IS_SENDING)
-        return self._tx.db.execute(held).one_or_none() is not None
+        claim = {"mine": message.id, "since": message.sending_since}
+        return self._tx.one(_held(), claim) is not None
 
     def orphan(self) -> None:
         self._tx.write(update(OutboxRow).where(IS_SENDING).values(state="unknown"))
 
     def sent(self, message: Message, *, ts: str, now: datetime) -> None:  # noqa: ARG002 - the port's signature
-        newer = OutboxRow.revision > message.revision
-        self._report(
-            message,
-            sent_revision=message.revision,
-            ts=ts or message.ts,
-            state=case((newer, "ready"), else_="sent"),
-            tries=0,
-            error="",
-            not_before=None,
-        )
+        shown = {"sent_revision": message.revision, "ts": ts or message.ts}
+        facts = {**shown, "tries": 0, "error": "", "not_before": None, "shown": message.revision}
+        self._report(_sent(), message, facts)
 
     def postpone(self, message: Message, *, until: datetime, error: str, unknown: bool = False) -> None:
         state = "unknown" if unknown else "ready"
-        self._report(message, state=state, not_before=until, error=error, tries=OutboxRow.tries + 1)
+        facts = {"state": state, "not_before": until, "error": error}
+        self._put_off.append(_reported(message, facts))  # of a whole batch at once, when it commits
 
     def give_up(self, message: Message, *, error: str) -> None:
-        self._report(message, state="dead", error=error, tries=OutboxRow.tries + 1)
+        self._report(_failed(), message, {"state": "dead", "error": error})
 
     def stats(self) -> Mapping[str, int]:
         self.flush()
         counted = self._tx.db.execute(select(OutboxRow.state, func.count()).group_by(OutboxRow.state))
         return {state: count for state, count in counted}  # noqa: C416 - rows are no pairs for mypy
 
-    def _report(self, message: Message, **values: object) -> None:
-        # Only the claim that is still the newest one may report; a sender that was thought dead is not believed.
-        self._tx.write(update(OutboxRow).where(*_same_claim(message)).values(sending_since=None, **values))
+    def _report(self, statement: Update, message: Message, facts: Values) -> None:
+        self._tx.write(statement, _reported(message, facts))
 
     def _recover(self, now: datetime) -> None:
-        abandoned: ColumnElement[bool] = OutboxRow.sending_since <= now - ABANDONED
         if self._tx.on_postgres:
-            too_long = OutboxRow.sending_since <= func.clock_timestamp() - ABANDONED
-            abandoned = or_(too_long, gone(self._tx, OutboxRow.sender, OutboxRow.sending_since))
-        self._tx.write(update(OutboxRow).where(IS_SENDING, abandoned).values(state="unknown"))
+            self._tx.write(_abandon_shared(self._tx.lease), {"state": "unknown"})
+        else:
+            self._tx.write(_abandon(), {"before": now - ABANDONED, "state": "unknown"})
 
     def _moment(self, now: datetime) -> datetime:
         """Return the time that a claim is stamped with: where several processes claim, it is the database's."""
         if self._tx.on_postgres:
-            moment: datetime = self._tx.db.execute(select(func.clock_timestamp())).scalar_one()
+            moment: datetime = self._tx.one(select(func.clock_timestamp()))
             return moment.astimezone(UTC)
         return now
-
-
-def _same_claim(message: Message) -> tuple[ColumnElement[bool], ...]:
-    return OutboxRow.id == message.id, OutboxRow.sending_since == message.sending_since
 
 
 def _new(key: str, purpose: Purpose, **values: object) -> Values:
@@ -172,8 +158,17 @@ def _new(key: str, purpose: Purpose, **values: object) -> Values:
     return {"key": key, "purpose": purpose, **blank, **state, "tries": 0, "error": "", **values}
 
 
-def _raise_revision(statement: Insert, *, revive: bool = False) -> Insert:
+def _reported(message: Message, facts: Values) -> Values:
+    return {**facts, "mine": message.id, "since": message.sending_since, "sending_since": None}
+
+
+# Each statement is put together once: building it costs more than running it.
+
+
+@cache
+def _raise_revision(*, on_postgres: bool, revive: bool = False) -> Insert:
     """Want a message again: one revision higher, and behind what its thread already waits for."""
+    statement = insert(OutboxRow, on_postgres=on_postgres)
     still_waits = and_(OutboxRow.state != "sending", OutboxRow.revision > OutboxRow.sent_revision)
     return statement.on_conflict_do_update(
         index_elements=[OutboxRow.key],
@@ -185,13 +180,82 @@ def _raise_revision(statement: Insert, *, revive: bool = False) -> Insert:
     )
 
 
+@cache
+def _say_once(*, on_postgres: bool) -> Insert:
+    return insert(OutboxRow, on_postgres=on_postgres).on_conflict_do_nothing(index_elements=[OutboxRow.key])
+
+
+@cache
+def _raise_home() -> Update:
+    """Redraw a Home that somebody has opened before."""
+    raised = {"revision": OutboxRow.revision + 1, "state": _awake()}
+    return update(OutboxRow).where(OutboxRow.key == bindparam("home")).values(raised)
+
+
+@cache
+def _placed() -> Select[OutboxRow]:
+    return select(OutboxRow).where(
+        OutboxRow.session_id == bindparam("session"),
+        OutboxRow.purpose == bindparam("purpose"),
+        OutboxRow.step_number == bindparam("step"),
+        OutboxRow.ordinal == bindparam("ordinal"),
+    )
+
+
+@cache
+def _take() -> Update:
+    return update(OutboxRow).where(OutboxRow.id.in_(bindparam("taken", expanding=True)))
+
+
+@cache
+def _mine() -> Update:
+    """Only the claim that is still the newest one may report; a sender that was thought dead is not believed."""
+    return update(OutboxRow).where(OutboxRow.id == bindparam("mine"), OutboxRow.sending_since == bindparam("since"))
+
+
+@cache
+def _sent() -> Update:
+    return _mine().values(state=case((OutboxRow.revision > bindparam("shown"), "ready"), else_="sent"))
+
+
+@cache
+def _failed() -> Update:
+    return _mine().values(tries=OutboxRow.tries + 1)
+
+
+@cache
+def _abandon() -> Update:
+    return update(OutboxRow).where(IS_SENDING, OutboxRow.sending_since <= bindparam("before"))
+
+
+@cache
+def _abandon_shared(lease: timedelta) -> Update:
+    """Where several processes send: the sender is gone, or did not report for too long by the database's clock."""
+    too_long = OutboxRow.sending_since <= func.clock_timestamp() - ABANDONED
+    lost = or_(too_long, gone(OutboxRow.sender, OutboxRow.sending_since, lease))
+    return update(OutboxRow).where(IS_SENDING, lost)
+
+
+@cache
+def _held() -> Select[int]:
+    return select(OutboxRow.id).where(
+        OutboxRow.id == bindparam("mine"), OutboxRow.sending_since == bindparam("since"), IS_SENDING
+    )
+
+
 def _awake(*, revive: bool = False) -> ColumnElement[str]:
     asleep = or_(OutboxRow.state == "sent", OutboxRow.state == "dead") if revive else OutboxRow.state == "sent"
     return case((asleep, "ready"), else_=OutboxRow.state)
 
 
-def _due(now: datetime, limit: int) -> Select[OutboxRow]:
-    """Select the first due message of each thread and of each person."""
+def _thread(row: type[OutboxRow]) -> ColumnElement[int]:
+    """The session, or 0. Not the bare column: SQLite would walk its index, and with it everything ever sent."""
+    return func.coalesce(row.session_id, 0)
+
+
+@cache
+def _due() -> Select[OutboxRow]:
+    """Select the first due message of each thread and of each person; asked every second, so put together once."""
     other, root = aliased(OutboxRow), aliased(OutboxRow)
     same_thread = and_(other.session_id == OutboxRow.session_id, other.id != OutboxRow.id)
     never_shown = and_(other.sent_revision == 0, other.id < OutboxRow.id, other.state != "dead")
@@ -200,20 +264,20 @@ def _due(now: datetime, limit: int) -> Select[OutboxRow]:
     rooted = select(root.id).where(root.session_id == OutboxRow.session_id, root.purpose == Purpose.CARD, root.ts != "")
     person_busy = select(other.id).where(
         OutboxRow.session_id.is_(None),
-        other.session_id.is_(None),
+        _thread(other) == 0,
         other.user_id == OutboxRow.user_id,
         other.team == OutboxRow.team,
-        other.state == "sending",
+        other.state == literal("sending", literal_execute=True),  # written out, for the partial index
     )
     place = func.row_number().over(
-        partition_by=[OutboxRow.session_id, OutboxRow.team, OutboxRow.user_id],
+        partition_by=[_thread(OutboxRow), OutboxRow.team, OutboxRow.user_id],
         order_by=[OutboxRow.wanted, OutboxRow.id],
     )
     due = (
         select(OutboxRow.id, place.label("place"))
         .where(
             IS_WAITING,
-            or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= now),
+            or_(OutboxRow.not_before.is_(None), OutboxRow.not_before <= bindparam("now")),
             or_(OutboxRow.session_id.is_(None), is_root, rooted.exists()),
             ~blocked.exists(),
             ~person_busy.exists(),
@@ -225,7 +289,7 @@ def _due(now: datetime, limit: int) -> Select[OutboxRow]:
         .join(due, due.c.id == OutboxRow.id)
         .where(due.c.place == 1)
         .order_by(OutboxRow.id)
-        .limit(limit)
+        .limit(bindparam("most"))
     )
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import bindparam, func, insert, literal, select, update
+from sqlalchemy.sql.dml import ReturningInsert
 
 from engine.errors import Bug, Conflict, Stale, TargetBusy
 from engine.model import Attempt, Gate, Output, Session, Step, StepStatus
@@ -28,8 +30,32 @@ from storage.mapping import (
 )
 from storage.restoring import earlier_from
 from storage.tables import HOLDS_TARGET, AttemptRow, DecisionRow, EarlierResultRow, GateRow, SessionRow, StepRow
+from storage.transaction import insert as insert_or
 
 _MAY_RUN = frozenset({StepStatus.APPROVED, StepStatus.QUEUED})
+
+# Each statement is put together once: building it costs more than running it. What is saved comes as its values.
+_ADD_STEPS = insert(StepRow)
+_ADD_GATE = insert(GateRow)
+_SAVE_HEAD = update(SessionRow).where(
+    SessionRow.id == bindparam("was_id"), SessionRow.version == bindparam("was_version")
+)
+_SAVE_STEP = update(StepRow).where(
+    StepRow.session_id == bindparam("of_session"), StepRow.step_number == bindparam("number")
+)
+_LAST_IN_QUEUE = select(func.coalesce(func.max(StepRow.queue_number), 0)).where(StepRow.queue_number.is_not(None))
+_QUEUE_STEP = _SAVE_STEP.values(queue_number=_LAST_IN_QUEUE.scalar_subquery() + 1)
+_SAVE_GATE = update(GateRow).where(GateRow.id == bindparam("gate"))
+_SAVE_ATTEMPT = update(AttemptRow).where(AttemptRow.id == bindparam("attempt"))
+_SAVE_OWN_ATTEMPT = _SAVE_ATTEMPT.where(
+    AttemptRow.owner == bindparam("whose"), AttemptRow.status == bindparam("before", type_=AttemptRow.status.type)
+)
+
+
+@cache
+def _add_session(*, on_postgres: bool) -> ReturningInsert[int]:
+    statement = insert_or(SessionRow, on_postgres=on_postgres)
+    return statement.on_conflict_do_nothing(index_elements=[SessionRow.request_key]).returning(SessionRow.id)
 
 
 class SqlSessions(Listings):
@@ -37,13 +63,12 @@ class SqlSessions(Listings):
 
     def add(self, session: Session, *, request_key: str) -> Session:
         values = {**session_plan(session), **session_state(session), "request_key": request_key}
-        statement = self._tx.insert(SessionRow).values(values)
-        statement = statement.on_conflict_do_nothing(index_elements=[SessionRow.request_key])
-        new_id = self._tx.db.execute(statement.returning(SessionRow.id)).scalar_one_or_none()
+        statement = _add_session(on_postgres=self._tx.on_postgres)
+        new_id = self._tx.db.connection().execute(statement, values).scalar_one_or_none()
         if new_id is None:
-            raise Conflict("This request has already started a session.")
+            raise Stale("This request has already started a session.")  # between our look and this
         added = replace(session, id=new_id)
-        self._tx.write(insert(StepRow), [self._new_step(added, step) for step in added.steps])
+        self._tx.write(_ADD_STEPS, [self._new_step(added, step) for step in added.steps])
         for step in added.steps:
             self._save_gate(added, None, step)
             self._save_attempt(added, None, step)
@@ -86,26 +111,22 @@ class SqlSessions(Listings):
         return None if found is None else earlier_from(*found)
 
     def store_output(self, session_id: int, step_number: int, output: Output) -> None:
-        self._tx.write(
-            update(StepRow)
-            .where(StepRow.session_id == session_id, StepRow.step_number == step_number)
-            .values(
-                output=output.stdout,
-                error=output.stderr,
-                output_bytes=output.stdout_bytes,
-                error_bytes=output.stderr_bytes,
-                truncated=output.truncated,
-            )
-        )
+        values = {
+            "output": output.stdout,
+            "error": output.stderr,
+            "output_bytes": output.stdout_bytes,
+            "error_bytes": output.stderr_bytes,
+            "truncated": output.truncated,
+        }
+        self._tx.write(_SAVE_STEP, {**values, "of_session": session_id, "number": step_number})
 
     # ------------------------------------------------------------ parts of save
 
     def _save_head(self, session: Session, was: Session) -> None:
         # The one place where two people who act at once are told apart: the second finds no row any more.
         written = self._tx.write(
-            update(SessionRow)
-            .where(SessionRow.id == was.id, SessionRow.version == was.version)
-            .values(changed(session_state(was), session_state(session)))
+            _SAVE_HEAD,
+            {**changed(session_state(was), session_state(session)), "was_id": was.id, "was_version": was.version},
         )
         if not written:
             raise Stale(f"Session {was.id} was changed by somebody else first.", hint="Look at it again.")
@@ -116,12 +137,12 @@ class SqlSessions(Listings):
 
     def _save_step(self, session: Session, old: Step, step: Step) -> None:
         values = changed(step_state(old), step_state(step))
-        if (step.status in _MAY_RUN) != (old.status in _MAY_RUN):
-            last = select(func.coalesce(func.max(StepRow.queue_number), 0)).where(StepRow.queue_number.is_not(None))
-            values["queue_number"] = last.scalar_subquery() + 1 if step.status in _MAY_RUN else None
+        may, could = step.status in _MAY_RUN, old.status in _MAY_RUN
+        if could and not may:
+            values["queue_number"] = None
         if values:
-            where = StepRow.session_id == session.id, StepRow.step_number == step.number
-            self._tx.write(update(StepRow).where(*where).values(values))
+            statement = _QUEUE_STEP if may and not could else _SAVE_STEP
+            self._tx.write(statement, {**values, "of_session": session.id, "number": step.number})
 
     def _keep_result(self, session: Session, old: Step, step: Step) -> None:
         """A new attempt takes the place of the old one in the step's row; what the old one brought is put aside."""
@@ -141,10 +162,10 @@ class SqlSessions(Listings):
         if old is not None and before is not None and before.id == gate.id:
             values = changed(gate_values(before, old), gate_values(gate, step))
             if values:
-                self._tx.write(update(GateRow).where(GateRow.id == gate.id).values(values))
+                self._tx.write(_SAVE_GATE, {**values, "gate": gate.id})
             self._add_decisions(gate, len(before.decisions))
             return
-        self._tx.write(insert(GateRow), [{"session_id": session.id, **gate_values(gate, step)}])
+        self._tx.write(_ADD_GATE, [{"session_id": session.id, **gate_values(gate, step)}])
         self._add_decisions(gate, 0)
 
     def _add_decisions(self, gate: Gate, known: int) -> None:
@@ -160,12 +181,12 @@ class SqlSessions(Listings):
         if old is not None and before is not None and before.id == attempt.id:
             values = changed(attempt_values(before, old), attempt_values(attempt, step))
             if values:
-                mine = AttemptRow.id == attempt.id, AttemptRow.owner == before.owner, AttemptRow.status == before.status
-                if not self._tx.write(update(AttemptRow).where(*mine).values(values)):
+                mine = {"attempt": attempt.id, "whose": before.owner, "before": before.status}
+                if not self._tx.write(_SAVE_OWN_ATTEMPT, {**values, **mine}):
                     raise Stale(f"Attempt {attempt.id} was taken over.", hint="Look at it again.")
             return
         if before is not None:
-            self._tx.write(update(AttemptRow).where(AttemptRow.id == before.id).values(holds_target=False))
+            self._tx.write(_SAVE_ATTEMPT, {"attempt": before.id, "holds_target": False})
         self._add_attempt(session, attempt, step)
 
     def _add_attempt(self, session: Session, attempt: Attempt, step: Step) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -149,7 +150,7 @@ class _Reader:
         assert isinstance(event, yaml.ScalarEvent)
         text = str(event.value)
         if event.style is not None:
-            return text
+            return self.shown(event, text)
         if text in ("", "~", "null"):
             return None
         if text in ("true", "false"):
@@ -162,6 +163,13 @@ class _Reader:
                 f"{text} can be read in more than one way.",
                 f'Write "{text}" in quotes if it is text, true or false for a choice, plain digits for a number.',
             )
+        return text
+
+    def shown(self, event: yaml.Event, text: str) -> str:
+        """Refuse what an escape of YAML would put into a text although nobody sees it in the file."""
+        hidden = next((character for character in text if character not in "\n\t" and is_invisible(character)), None)
+        if hidden is not None:
+            raise self.problem(event, f"this text has {code_point(hidden)}, which nobody can see.", "Remove it.")
         return text
 
     def refuse_references(self, event: yaml.Event) -> None:
@@ -194,9 +202,13 @@ class _Reader:
 def parse(text: str, *, file: str) -> Parsed:
     """Read one YAML document; ``MalformedFile`` says what is wrong and where."""
     text = _checked(text, file)
-    reader = _Reader(file=file, lines=text.split("\n"), events=yaml.parse(text, Loader=yaml.SafeLoader))
+    loader = yaml.SafeLoader(text)
+    reader = _Reader(file=file, lines=text.split("\n"), events=_events(loader))
     try:
         value = reader.document()
+    except ValueError as error:  # PyYAML turns numbers of escapes and directives into characters without a look
+        message = "a number that stands here is out of range."
+        raise _at(file, loader.line + 1, loader.column + 1, message, "Write the character itself.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -207,15 +219,26 @@ def parse(text: str, *, file: str) -> Parsed:
     return Parsed(file=file, value=value, places=reader.places)
 
 
+def _events(loader: yaml.SafeLoader) -> Iterator[yaml.Event]:
+    while loader.check_event():
+        yield loader.get_event()  # type: ignore[no-untyped-call]
+
+
 def validate(model: type[Model], parsed: Parsed) -> Model:
     """Make a model of a document; every field that does not fit becomes a problem with its place in the file."""
     try:
         return model.model_validate(parsed.value)
     except ValidationError as error:
-        found = complaints(error, model.model_json_schema())
+        found = complaints(error, _schema_of(model))
         problems = {_located(parsed, complaint) for complaint in found}
         ordered = sorted(problems, key=lambda problem: (problem.line, problem.column, problem.message))
         raise MalformedFile(tuple(ordered)) from error
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a model; making it costs more than reading a file."""
+    return model.model_json_schema()
 
 
 def load_document(path: Path) -> Document:

@@ -23,7 +23,7 @@ from storage.inbox import SqlInbox
 from storage.ledgers import SettingRow
 from storage.outbox import SqlOutbox
 from storage.sessions import SqlSessions
-from storage.transaction import Transaction
+from storage.transaction import Transaction, insert
 
 
 class SqlUnitOfWork:
@@ -85,7 +85,7 @@ class SqlUnitOfWork:
         return self._due(now, 1).next()
 
     def set_setting(self, name: str, value: str) -> None:
-        statement = self._tx.insert(SettingRow).values(name=name, value=value)
+        statement = insert(SettingRow, on_postgres=self._tx.on_postgres).values(name=name, value=value)
         self._tx.write(statement.on_conflict_do_update(index_elements=[SettingRow.name], set_={"value": value}))
 
     def setting(self, name: str) -> str | None:

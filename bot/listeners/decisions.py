@@ -42,7 +42,7 @@ def approve(desk: Desk, visit: Visit) -> None:
             delivery=visit.caller.delivery,
         )
     )
-    visit.answer.nothing()
+    visit.answer.recorded()
 
 
 def ask_why_reject(_desk: Desk, visit: Visit) -> None:
@@ -62,7 +62,7 @@ def reject(desk: Desk, visit: Visit) -> None:
             delivery=visit.caller.delivery,
         )
     )
-    visit.answer.nothing()
+    visit.answer.recorded()
 
 
 def ask_why_choose(_desk: Desk, visit: Visit) -> None:
@@ -77,12 +77,12 @@ def choose(desk: Desk, visit: Visit) -> None:
     reason = view.inputs().get(ids.BLOCK_REASON, "")
     act = Chosen(step_number=step, choice=choice, actor=visit.caller.actor, reason=reason)
     desk.service.choose(session, act, delivery=visit.caller.delivery)
-    visit.answer.nothing()
+    visit.answer.recorded()
 
 
 def cancel(desk: Desk, visit: Visit) -> None:
     desk.service.cancel(number_in(_click(visit).action.choice), visit.caller.actor, delivery=visit.caller.delivery)
-    visit.answer.nothing()
+    visit.answer.recorded()
 
 
 def chosen(value: str) -> tuple[int, int, Choice]:

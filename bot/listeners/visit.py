@@ -18,9 +18,10 @@ from slack_sdk import WebClient
 from bot import payloads, replies
 from bot.listeners.answer import Answer, Watchdog, not_acknowledged
 from bot.listeners.throttle import Throttle
+from bot.listeners.whisper import whisper_to
 from bot.payloads import Caller, Command, Identity, Payload
 from bot.requests import Requests
-from engine.errors import Bug, InvalidInput, Misconfigured, NotAllowed, Refused, RunbookError
+from engine.errors import Bug, InvalidInput, Misconfigured, NotAllowed, Refused, RunbookError, StorageUnavailable
 from engine.ports import Catalog, Clock, Directory, Ids
 from engine.service import Service
 
@@ -81,7 +82,8 @@ class Entrance:
 
     def _visit(self, payload: Payload, context: BoltContext) -> Visit:
         caller = payloads.caller_of(payload)
-        answer = Answer(context.ack, payload, partial(self._desk.requests.tell, caller))
+        whisper = partial(whisper_to, context.client, caller.reply.response_url)
+        answer = Answer(context.ack, payload, partial(self._desk.requests.tell, caller), whisper)
         answer.on_given = partial(self._desk.acknowledged, type(payload).__name__.lower())
         return Visit(payload=payload, caller=caller, answer=answer, client=context.client)
 
@@ -118,7 +120,7 @@ def listen(desk: Desk, listener: Listener) -> Callable[[Visit], None]:
 def attend(desk: Desk, listener: Listener, visit: Visit) -> None:
     """Run a listener; whatever goes wrong becomes one sentence for the person.
 
-    If even that cannot be recorded, the error goes to Bolt before any acknowledgement: Slack shows its warning.
+    If even that cannot be told, the error goes to Bolt before any acknowledgement: Slack shows its warning.
     """
     try:
         listener(desk, visit)
@@ -127,7 +129,7 @@ def attend(desk: Desk, listener: Listener, visit: Visit) -> None:
         log.info("request_refused", code=error.code, actor=str(visit.caller.actor), reason=str(error))
         visit.answer.say(str(error))
     except Exception as error:  # noqa: BLE001 - the outermost loop of a request: it ends in a sentence or in no acknowledgement
-        visit.answer.say(_explained(desk, visit, error))
+        visit.answer.say(_explained(desk, visit, error), storable=not isinstance(error, StorageUnavailable))
 
 
 def _explained(desk: Desk, visit: Visit, error: Exception) -> str:

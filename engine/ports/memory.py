@@ -252,7 +252,10 @@ class Inbox(Protocol):
         """Return a stored request that is not done."""
 
     def done(self, key: str, *, at: datetime, answer: str = "") -> None:
-        """Note that a request was carried out or refused."""
+        """Note that a request was carried out or refused; an answer that was noted stays."""
+
+    def answer(self, key: str) -> str:
+        """Return what was noted; empty when nothing was."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from playground.azure.identity import Identity
 from playground.azure.ledger import RequestRecord
 from playground.azure.platform import Answer, Call, Platform, Route
 from playground.azure.wire import Wire
+from playground.headers import shown
 
 _API_VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
 _OLDEST, _NEWEST = "2014-04-01", "2026-12-31"
@@ -36,6 +37,7 @@ class _Exchange:
     raw: bytes
     authorization: str | None
     correlation: str
+    headers: dict[str, str]
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     began: float = field(default_factory=time.monotonic)
     principal: str | None = None
@@ -62,6 +64,7 @@ class FrontDoor:
             raw=await request.read(),
             authorization=request.headers.get("Authorization"),
             correlation=request.headers.get("x-ms-correlation-request-id") or str(uuid.uuid4()),
+            headers=shown(request.headers),
         )
         fault = self._platform.faults.take("arm", exchange.method, exchange.path)
         answer = await self._answer(exchange, fault)
@@ -71,7 +74,7 @@ class FrontDoor:
             answer,
             fault=fault,
             headers=headers,
-            done=lambda sent: self._record(exchange, answer, fault, sent),
+            done=lambda sent: self._record(exchange, answer, fault, sent=sent, reply_headers=headers),
         )
 
     async def _answer(self, exchange: _Exchange, fault: Fault | None) -> Answer | None:
@@ -172,7 +175,15 @@ class FrontDoor:
             **exchange.extra,
         }
 
-    def _record(self, exchange: _Exchange, answer: Answer | None, fault: Fault | None, sent: int | None) -> None:
+    def _record(
+        self,
+        exchange: _Exchange,
+        answer: Answer | None,
+        fault: Fault | None,
+        *,
+        sent: int | None,
+        reply_headers: dict[str, str],
+    ) -> None:
         body = _parse_or_text(exchange.raw)
         self._platform.ledger.record(
             RequestRecord(
@@ -190,6 +201,9 @@ class FrontDoor:
                 correlation_id=exchange.correlation,
                 request_id=exchange.request_id,
                 seconds=time.monotonic() - exchange.began,
+                headers=exchange.headers,
+                reply=None if answer is None else answer.body,
+                reply_headers={} if answer is None else reply_headers | answer.headers,
             )
         )
 

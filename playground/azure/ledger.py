@@ -6,7 +6,7 @@ The ledger is written by the cloud and read by tests. It never forgets and never
 import dataclasses
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,9 @@ class RequestRecord:
     correlation_id: str
     request_id: str
     seconds: float
+    headers: dict[str, str] = field(default_factory=dict)
+    reply: Any = None
+    reply_headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ Every method is synchronous and safe from any thread; reads of the disk see what
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,6 +46,11 @@ class Machine:
     def power_state(self) -> str:
         """running, starting, stopping, stopped, deallocating or deallocated."""
         return self._vm.power
+
+    @property
+    def heartbeat(self) -> datetime | None:
+        """When its agent was last heard of."""
+        return self._vm.heartbeat
 
     @property
     def quirks(self) -> Quirks:
@@ -88,6 +94,12 @@ class Machine:
 
     def set_disk_used(self, percent: int) -> None:
         (self.root / "etc" / "disk_used_percent").write_text(f"{percent}\n")
+
+    def set_connections_used(self, percent: int) -> None:
+        """How many connections of its database are taken."""
+        file = self.root / "etc" / "connections_used_percent"
+        file.write_text(f"{percent}\n")
+        self._guest.sandbox.own(file)
 
     def stop(self) -> None:
         self._go_down("stopped")

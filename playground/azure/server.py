@@ -20,6 +20,7 @@ from playground.azure.faults import Fault
 from playground.azure.identity import Identity, TokenRefusedError
 from playground.azure.platform import Platform
 from playground.azure.wire import Wire
+from playground.loopback import only_from_here
 
 T = TypeVar("T")
 _BIGGEST_BODY = 8 * 1024 * 1024
@@ -76,10 +77,10 @@ class Server:
                 self._connections.add(request.transport)
             return await door.handle(request)
 
-        arm.router.add_route("*", "/{path:.*}", handle)
+        arm.router.add_route("*", "/{path:.*}", only_from_here(handle))
         self.port = await self._listen(arm, port, self._tls())
         tokens = web.Application()
-        tokens.router.add_get("/msi/token", TokenEndpoint(self._platform, self._identity).handle)
+        tokens.router.add_get("/msi/token", only_from_here(TokenEndpoint(self._platform, self._identity).handle))
         self.identity_port = await self._listen(tokens, identity_port, None)
 
     async def _listen(self, app: web.Application, port: int, tls: ssl.SSLContext | None) -> int:

@@ -102,6 +102,22 @@ case " $* " in
 esac
 """
 
+_PSQL = """
+used="$VM_ROOT/etc/connections_used_percent"
+case "$*" in *--command=*) sql="$*" ;; *) sql="$(cat)" ;; esac
+case "$sql" in
+  *pg_terminate_backend*) echo 12 > "$used"; effect "psql ended 31 idle sessions"; echo "ended=31" ;;
+  *max_connections*) cat "$used" ;;
+  *"GROUP BY"*) echo " app | orders | idle | 31 | 02:10:44" ;;
+  *) echo " 4711 | app | 10.0.0.7 | 02:10:44" ;;
+esac
+"""
+
+_RUNUSER = """
+while [ $# -gt 0 ]; do case "$1" in -u) shift 2 ;; --) shift; break ;; -*) shift ;; *) break ;; esac; done
+exec "$@"
+"""
+
 _SUDO = """
 while [ $# -gt 0 ]; do case "$1" in -u|-g) shift 2 ;; -*) shift ;; *) break ;; esac; done
 exec "$@"
@@ -116,6 +132,8 @@ TOOLS = {
     "journalctl": _JOURNALCTL,
     "df": _DF,
     "curl": _CURL,
+    "psql": _PSQL,
+    "runuser": _RUNUSER,
     "sudo": _SUDO,
     "service": _SERVICE,
     "hostname": _HOSTNAME,
@@ -137,6 +155,7 @@ def install(root: Path, hostname: str) -> None:
     _first_time(root / "journal" / "nginx", f"Nov 01 06:25:01 {hostname} systemd[1]: Started nginx.service\n")
     _first_time(root / "etc" / "hostname", f"{hostname}\n")
     _first_time(root / "etc" / "disk_used_percent", "41\n")
+    _first_time(root / "etc" / "connections_used_percent", "91\n")
     _first_time(root / "effects.log", "")
 
 

@@ -76,7 +76,13 @@ def update(call: Call) -> Json:
     if metadata is not None:
         message.metadata = metadata or None
     announce_change(call, channel, message, before)
-    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": message.as_json()}
+    return _updated(channel, message)
+
+
+def _updated(channel: Channel, message: Message) -> Json:
+    """The answer to an update: its message carries no ts of its own."""
+    content = {key: value for key, value in message.as_json().items() if key != "ts"}
+    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": content}
 
 
 def revise(message: Message, *, text: str, blocks: list[Json] | None, now: str) -> None:
@@ -110,7 +116,7 @@ def _broadcast(call: Call, channel: Channel, message: Message) -> Json:
         raise ApiError("cant_broadcast_message")
     message.broadcast = True
     call.world.touch()
-    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": message.as_json()}
+    return _updated(channel, message)
 
 
 def own_message(channel: Channel, ts: str, *, refusal: str) -> Message:

@@ -12,7 +12,12 @@ TYPES = {"public_channel": "channels", "private_channel": "groups", "im": "im", 
 
 
 def info(call: Call) -> Json:
-    return {"channel": _readable(call, "read").as_json()}
+    channel = _readable(call, "read")
+    return {"channel": channel.as_json() | (_counted(channel) if call.flag("include_num_members") else {})}
+
+
+def _counted(channel: Channel) -> Json:
+    return {"num_members": len(channel.members)}
 
 
 def members(call: Call) -> Json:
@@ -29,7 +34,7 @@ def list_all(call: Call) -> Json:
     if call.flag("exclude_archived"):
         found = [channel for channel in found if not channel.is_archived]
     page, cursor = call.page(found)
-    return {"channels": [channel.as_json() for channel in page], "response_metadata": cursor}
+    return {"channels": [channel.as_json() | _counted(channel) for channel in page], "response_metadata": cursor}
 
 
 def _kinds(call: Call) -> list[str]:
@@ -42,7 +47,8 @@ def _kinds(call: Call) -> list[str]:
 def history(call: Call) -> Json:
     channel = _readable(call, "history", member=True)
     shown = [message for message in channel.messages if not message.is_reply or message.broadcast]
-    return _messages(call, channel, list(reversed(_between(call, shown))))
+    rare = {"channel_actions_count": 0, "channel_actions_ts": None}
+    return _messages(call, channel, list(reversed(_between(call, shown)))) | rare
 
 
 def replies(call: Call) -> Json:

@@ -5,7 +5,7 @@ Addresses of people are shown only with their scope; user groups exist on paid p
 
 from playground.slack.api import ApiError, Call, Method
 from playground.slack.blocks import Json
-from playground.slack.model import APP_ID, BOT_ID, BOT_USER_ID, OTHER_TEAM_ID, TEAM_ID, UserGroup
+from playground.slack.model import APP_ID, BOT_ID, BOT_USER_ID, OTHER_TEAM_ID, TEAM_ID, User, UserGroup
 from playground.slack.state import Execution
 
 
@@ -25,7 +25,13 @@ def user_info(call: Call) -> Json:
     user = call.world.users.get(str(call.need("user")))
     if user is None:
         raise ApiError("user_not_found")
-    return {"user": user.as_json(with_email=_may_see_email(call))}
+    record = user.as_json(with_email=_may_see_email(call))
+    return {"user": record | ({"is_stranger": _is_stranger(call, user)} if user.is_outsider else {})}
+
+
+def _is_stranger(call: Call, user: User) -> bool:
+    """Somebody of another workspace who is in no channel that the bot sees is a stranger; the others are not."""
+    return not any(call.is_member(channel) and user.id in channel.members for channel in call.world.channels.values())
 
 
 def user_list(call: Call) -> Json:

@@ -6,13 +6,13 @@ hash. Input typed by a person survives an update only where block and action kee
 
 from typing import Any
 
-from bot.blockkit import validate_view
 from playground.slack.api import ApiError, Call, Method
 from playground.slack.blocks import Json, interactive
 from playground.slack.content import explained, numbered
 from playground.slack.limits import VIEW_STACK_MAX
 from playground.slack.model import View
 from playground.slack.state import Trigger, World
+from playground.slack.young_blocks import view_problems
 
 VIEW_BYTES_MAX = 250_000
 
@@ -105,7 +105,7 @@ def check_view(world: World, content: Any, kind: str, *, but: View | None = None
         raise ApiError("invalid_arguments", **explained(["view must be an object [json-pointer:/view]"]))
     if len(str(content).encode()) > VIEW_BYTES_MAX:
         raise ApiError("view_too_large")
-    problems = validate_view(content)
+    problems = view_problems(content)
     if content.get("type") != kind:
         problems.append(f"must be of type {kind} [json-pointer:/view/type]")
     if problems:

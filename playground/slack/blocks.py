@@ -115,6 +115,12 @@ def initial_entry(element: Json) -> Json:
     return {"type": kind, key: element.get(INITIAL_KEYS[key], empty)}
 
 
+def keep_choice(typed: dict[tuple[str, str], Json], placed: Placed, value: Any) -> None:
+    """Remember what a person chose: from now on it is part of the state of the message or view."""
+    if placed.element["type"] in VALUE_KEYS:
+        typed[placed.block_id, placed.action_id] = entry(placed.element, value)
+
+
 def state_values(blocks: list[Json], typed: dict[tuple[str, str], Json]) -> Json:
     """The `state.values` of these blocks: what was typed, else what they start with."""
     values: Json = {}

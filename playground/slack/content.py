@@ -6,7 +6,6 @@ except that it cuts a posted text where Slack cuts it.
 
 from typing import Any
 
-from bot.blockkit import validate_blocks
 from playground.slack.api import ApiError
 from playground.slack.blocks import Json
 from playground.slack.limits import (
@@ -16,13 +15,14 @@ from playground.slack.limits import (
     UPDATE_TEXT_MAX,
 )
 from playground.slack.state import World
+from playground.slack.young_blocks import problems_of
 
 
 def checked_blocks(blocks: Any) -> list[Json]:
     """The blocks, or `invalid_blocks` with every problem and its place."""
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise ApiError("invalid_blocks_format")
-    problems = validate_blocks(blocks, "message")
+    problems = problems_of(blocks, "message")
     if any("only_one_table_allowed" in problem for problem in problems):
         raise ApiError("invalid_attachments", response_metadata={"messages": ["only_one_table_allowed"]})
     if problems:
@@ -52,7 +52,7 @@ def content_of(world: World, args: Json, *, update: bool = False) -> tuple[str, 
         text = _markdown_text(args)
     _check_size(text, args, update=update)
     if blocks is not None:
-        return text, numbered(world, checked_blocks(blocks))
+        return text[:TEXT_TRUNCATED_ABOVE], numbered(world, checked_blocks(blocks))
     if not text and not args.get("attachments"):
         raise ApiError("no_text")
     return text[:TEXT_TRUNCATED_ABOVE], None

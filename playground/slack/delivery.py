@@ -43,6 +43,8 @@ class Answer:
     latency_ms: float = 0.0
     reason: str = ""
     no_retry: bool = False
+    headers: dict[str, str] = field(default_factory=dict)  # what went around the payload
+    reply_headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def timed_out(self) -> bool:
@@ -129,6 +131,8 @@ class Dispatcher:
             reply=answer.payload,
             latency_ms=answer.latency_ms,
             note=_note(delivery, answer),
+            headers=answer.headers,
+            reply_headers=answer.reply_headers,
         )
         return answer
 
@@ -168,6 +172,7 @@ def event_delivery(world: World, event: Json) -> Delivery:
             "event_time": int(world.clock.now()),
             "authorizations": [authorization | {"is_enterprise_install": False}],
             "is_ext_shared_channel": False,
+            "event_context": f"1-{event['type']}-{TEAM_ID}-{event.get('channel', APP_ID)}",
         }
         ident = new_envelope_id(world)
     now = world.clock.now()

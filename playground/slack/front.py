@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from playground.headers import shown
+from playground.loopback import only_from_here
 from playground.slack import api_chat, api_conversations, api_files, api_users, api_views
 from playground.slack.api import (
     ApiError,
@@ -56,14 +58,15 @@ class Front:
         self._hub = hub
 
     def routes(self) -> list[web.RouteDef]:
+        here = only_from_here
         return [
-            web.post("/api/{method}", self.call),
-            web.get("/api/{method}", self.call),
-            web.get("/link", self._hub.accept),
-            web.get("/link/", self._hub.accept),
-            web.post("/upload/v1/{id}", self.upload),
-            web.get("/files/{id}/{name}", self.download),
-            web.post("/response/{token}", self.respond),
+            web.post("/api/{method}", here(self.call)),
+            web.get("/api/{method}", here(self.call)),
+            web.get("/link", here(self._hub.accept, portless=True)),
+            web.get("/link/", here(self._hub.accept, portless=True)),
+            web.post("/upload/v1/{id}", here(self.upload)),
+            web.get("/files/{id}/{name}", here(self.download)),
+            web.post("/response/{token}", here(self.respond)),
         ]
 
     def _open_connection(self, call: Call) -> Json:
@@ -84,7 +87,7 @@ class Front:
         slow = self._faults.strike(FaultKind.SLOW_REPLY, name)
         if slow:
             await asyncio.sleep(slow.seconds)
-        self._note(name, args, reply, milliseconds_since(started))
+        self._note(name, request, args, reply=reply, latency_ms=milliseconds_since(started))
         if self._faults.strike(FaultKind.DROP_AFTER_WORK, name):
             return _drop(request)
         return reply
@@ -122,13 +125,14 @@ class Front:
     def _scopes(self) -> dict[str, str]:
         return {"X-OAuth-Scopes": ",".join(sorted(self._world.app.scopes))}
 
-    def _note(self, name: str, args: Json, reply: web.Response, latency_ms: float) -> None:
+    def _note(self, name: str, request: web.Request, args: Json, *, reply: web.Response, latency_ms: float) -> None:
         text = reply.text or ""
         body = json.loads(text) if text.startswith("{") else {}
         error = str(body.get("error", ""))
         note = error if reply.status == 200 else f"HTTP {reply.status} {error}".strip()
         ok = bool(body.get("ok"))
-        self._journal.add("call", name, ok=ok, request=args, reply=body, latency_ms=latency_ms, note=note)
+        around = {"headers": shown(request.headers), "reply_headers": shown(reply.headers)}
+        self._journal.add("call", name, ok=ok, request=args, reply=body, latency_ms=latency_ms, note=note, **around)
 
     # files
 
@@ -163,7 +167,10 @@ class Front:
         if "payload" in args:
             args = unpack_json_fields(json.loads(args["payload"]))
         status, body = answer_response_url(self._world, self._limiter, request.match_info["token"], args)
-        self._journal.add("response_url", "response_url", ok=status == 200, request=args, reply=body, note=body)
+        around = {"headers": shown(request.headers)}
+        self._journal.add(
+            "response_url", "response_url", ok=status == 200, request=args, reply=body, note=body, **around
+        )
         return web.Response(status=status, text=body)
 
 

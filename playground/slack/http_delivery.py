@@ -9,10 +9,12 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 
+from playground.headers import shown
 from playground.slack.blocks import Json
 from playground.slack.delivery import Answer, Delivery, milliseconds_since, parsed_reply
 from playground.slack.faults import FaultKind, Faults
@@ -52,8 +54,10 @@ class HttpSender:
         if await self._world.clock.expires(posting, delivery.sent_at + self._ack_seconds):
             posting.cancel()
             await asyncio.gather(posting, return_exceptions=True)
-            return Answer(acked=False, reason="http_timeout", latency_ms=milliseconds_since(started))
-        return _timed(posting.result(), milliseconds_since(started))
+            answer = Answer(acked=False, reason="http_timeout")
+        else:
+            answer = posting.result()
+        return replace(answer, latency_ms=milliseconds_since(started), headers=shown(headers))
 
     async def verify(self) -> bool:
         """Post the `url_verification` challenge and say whether it came back."""
@@ -93,12 +97,9 @@ class HttpSender:
 def _answer(reply: aiohttp.ClientResponse, text: str) -> Answer:
     no_retry = reply.headers.get("x-slack-no-retry") == "1"
     if not 200 <= reply.status < 300:
-        return Answer(acked=False, reason="http_error", payload={"status": reply.status}, no_retry=no_retry)
-    return Answer(acked=True, payload=parsed_reply(text))
-
-
-def _timed(answer: Answer, latency_ms: float) -> Answer:
-    return Answer(**(vars(answer) | {"latency_ms": latency_ms}))
+        refused = Answer(acked=False, reason="http_error", payload={"status": reply.status}, no_retry=no_retry)
+        return replace(refused, reply_headers=shown(reply.headers))
+    return Answer(acked=True, payload=parsed_reply(text), reply_headers=shown(reply.headers))
 
 
 def _body(delivery: Delivery) -> tuple[bytes, str]:

@@ -33,6 +33,8 @@ class Entry:
     reply: Any = None
     latency_ms: float = 0.0
     note: str = ""
+    headers: dict[str, str] = field(default_factory=dict)  #: of the request; over a socket, the envelope's fields
+    reply_headers: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> str:
         return json.dumps(asdict(self) | {"at": self.at.isoformat()}, default=str)

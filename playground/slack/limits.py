@@ -1,4 +1,4 @@
-"""Rate limits: a tier per method and one message per second per channel, with a small burst.
+"""Rate limits: a tier per method, one message per second per channel, some hundred a minute for the workspace.
 
 The numbers are Slack's published ones; the bursts are ours, since Slack publishes none. A limit must answer
 429 and leave the state alone: a refused call has done nothing.
@@ -28,6 +28,8 @@ class RateRules:
     enabled: bool = True
     posts_per_second: float = 1.0
     posts_burst: int = 3
+    workspace_posts_per_second: float = 5.0  # Slack says "several hundred per minute"
+    workspace_posts_burst: int = 100
 
 
 class Bucket:
@@ -39,15 +41,16 @@ class Bucket:
         self._level = size
         self._at: float | None = None
 
-    def take(self, now: float) -> float:
-        """Take one token; answer 0, or the seconds until there is one."""
+    def wait(self, now: float) -> float:
+        """Seconds until there is a token; 0 when there is one."""
         passed = 0.0 if self._at is None else max(0.0, now - self._at)
         self._level = min(self._size, self._level + passed * self._per_second)
         self._at = now
-        if self._level >= 1:
-            self._level -= 1
-            return 0.0
-        return (1 - self._level) / self._per_second
+        return max(0.0, (1 - self._level) / self._per_second)
+
+    def take(self) -> None:
+        """Use up a token, which must be there."""
+        self._level -= 1
 
 
 class RateLimiter:
@@ -63,15 +66,26 @@ class RateLimiter:
         if tier is None or not self.rules.enabled:
             return 0
         allowed = PER_MINUTE[tier]
-        return self._take(f"method {name}", size=allowed, per_second=allowed / 60)
+        return self._take(self._bucket(f"method {name}", size=allowed, per_second=allowed / 60))
 
     def post(self, channel_id: str) -> int:
         """Seconds to wait before posting into the channel again; 0 lets the post through."""
         if not self.rules.enabled:
             return 0
         rules = self.rules
-        return self._take(f"post {channel_id}", size=rules.posts_burst, per_second=rules.posts_per_second)
+        return self._take(
+            self._bucket(f"post {channel_id}", size=rules.posts_burst, per_second=rules.posts_per_second),
+            self._bucket("posts", size=rules.workspace_posts_burst, per_second=rules.workspace_posts_per_second),
+        )
 
-    def _take(self, key: str, *, size: float, per_second: float) -> int:
-        bucket = self._buckets.setdefault(key, Bucket(size=size, per_second=per_second))
-        return math.ceil(bucket.take(self._now()))
+    def _bucket(self, key: str, *, size: float, per_second: float) -> Bucket:
+        return self._buckets.setdefault(key, Bucket(size=size, per_second=per_second))
+
+    def _take(self, *buckets: Bucket) -> int:
+        """Take from all of them or from none."""
+        now = self._now()
+        wait = max(bucket.wait(now) for bucket in buckets)
+        if not wait:
+            for bucket in buckets:
+                bucket.take()
+        return math.ceil(wait)

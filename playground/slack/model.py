@@ -58,7 +58,6 @@ class User:
             "is_ultra_restricted": self.is_guest,
             "is_bot": self.is_bot,
             "is_app_user": False,
-            "is_stranger": self.is_outsider,
             "updated": 1_700_000_000,
         }
 
@@ -151,6 +150,7 @@ class Message:
     files: list[File] = field(default_factory=list)
     reactions: dict[str, list[str]] = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
+    typed: dict[str, dict[tuple[str, str], Json]] = field(default_factory=dict)  # per person: who chose what
 
     @property
     def is_reply(self) -> bool:
@@ -241,7 +241,6 @@ class Channel:
             "is_member": BOT_USER_ID in self.members,
             "created": 1_700_000_000,
             "creator": "U0ALICE",
-            "num_members": len(self.members),
             "topic": {"value": "", "creator": "", "last_set": 0},
             "purpose": {"value": "", "creator": "", "last_set": 0},
         }

@@ -58,7 +58,7 @@ def message_click(world: World, user: User, message: Message, action: Json, *, b
     payload = _interaction(world, user, "block_actions") | {
         "container": container,
         "channel": {"id": channel.id, "name": "directmessage" if channel.is_im else _public_name(channel)},
-        "state": {"values": state_values(message.blocks, {})},
+        "state": {"values": state_values(message.blocks, message.typed.get(user.id, {}))},
         "response_url": response_url(base_url, url_token),
         "actions": [action],
     }
@@ -89,14 +89,17 @@ def closing(world: World, user: User, view: View, *, cleared: bool) -> Delivery:
 
 
 def global_shortcut(world: World, user: User, callback_id: str) -> Delivery:
-    payload = _interaction(world, user, "shortcut") | {"callback_id": callback_id, "action_ts": _now(world)}
+    payload = _without(_interaction(world, user, "shortcut"), "name") | {
+        "callback_id": callback_id,
+        "action_ts": _now(world),
+    }
     return _delivery(world, "interactive", "shortcut", payload)
 
 
 def message_shortcut(world: World, user: User, message: Message, *, callback_id: str, base_url: str) -> Delivery:
     channel = world.channels[message.channel_id]
     url_token = world.new_response_url(user_id=user.id, channel_id=channel.id, message=message)
-    payload = _interaction(world, user, "message_action") | {
+    payload = _without(_interaction(world, user, "message_action"), "username") | {
         "callback_id": callback_id,
         "action_ts": _now(world),
         "message_ts": message.ts,
@@ -141,6 +144,12 @@ def _interaction(world: World, user: User, kind: str, *, view_id: str | None = N
         "is_enterprise_install": False,
         "trigger_id": world.new_trigger(user.id, view_id=view_id).id,
     }
+
+
+def _without(payload: Json, name: str) -> Json:
+    """A shortcut's payload: older than the others, it does not name the app and names the user in one way only."""
+    user = {key: value for key, value in payload["user"].items() if key != name}
+    return {key: value for key, value in payload.items() if key != "api_app_id"} | {"user": user}
 
 
 def _delivery(world: World, kind: str, name: str, payload: Json, *, accepts_response: bool = False) -> Delivery:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from playground.slack import payloads
 from playground.slack.api import ApiError
 from playground.slack.api_views import replace_stack
-from playground.slack.blocks import Json, Placed, find_element
+from playground.slack.blocks import VALUE_KEYS, Json, Placed, find_element, keep_choice
 from playground.slack.delivery import Answer
 from playground.slack.modals import REQUIRED, fill_in, refused_by_slack, settle
 from playground.slack.model import Channel, Message, User, View
 from playground.slack.responses import show_reply
 from playground.slack.results import ActionResult, CommandResult, Outcome, Refused, SubmitResult
 from playground.slack.state import Execution
+
+USABLE = frozenset({"button", *VALUE_KEYS})
 
 if TYPE_CHECKING:
     from playground.slack.server import SlackWorkspace
@@ -121,11 +123,13 @@ class Person:
                 return ActionResult(acked=False, cancelled=True)
             action = payloads.action_of(self._world, placed, value)
             if isinstance(where, View):
-                delivery = payloads.view_click(self._world, self.user, self._current(where), action)
+                current = self._current(where)
+                keep_choice(current.typed, placed, value)
+                delivery = payloads.view_click(self._world, self.user, current, action)
             else:
-                delivery = payloads.message_click(
-                    self._world, self.user, self._seen(where), action, base_url=self._ws.base_url
-                )
+                seen = self._seen(where)
+                keep_choice(seen.typed.setdefault(self.id, {}), placed, value)
+                delivery = payloads.message_click(self._world, self.user, seen, action, base_url=self._ws.base_url)
         return self._action_result(element, self._ws.deliver(delivery))
 
     def _find(self, where: Message | View, element: str) -> Placed:
@@ -133,6 +137,8 @@ class Person:
         if placed is None:
             offered = ", ".join(repr(label) for label in where.buttons()) or "none"
             raise Refused(f"there is no {element!r} to click; the buttons are {offered}")
+        if placed.element["type"] not in USABLE:
+            raise Refused(f"{element!r} is a {placed.element['type']}, which nobody can use here yet")
         return placed
 
     def _seen(self, message: Message) -> Message:

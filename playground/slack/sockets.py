@@ -205,9 +205,10 @@ class SocketHub:
         timed_out = await self._world.clock.expires(waiting, deadline)
         latency = milliseconds_since(started)
         self._waiting.pop(delivery.envelope_id, None)
+        around = {key: str(value) for key, value in _envelope(delivery).items() if key != "payload"}
         if timed_out:
-            return Answer(acked=False, reason="timeout", latency_ms=latency)
-        return Answer(acked=True, payload=waiting.result(), latency_ms=latency)
+            return Answer(acked=False, reason="timeout", latency_ms=latency, headers=around)
+        return Answer(acked=True, payload=waiting.result(), latency_ms=latency, headers=around)
 
 
 async def _close(socket: Socket) -> None:

@@ -12,6 +12,7 @@ from playground.azure import AzureCloud
 from playground.azure.ledger import Execution, RequestRecord
 from playground.azure.machine import Machine
 from playground.azure.model import MAX_RUN_COMMANDS
+from playground.headers import HIDDEN
 
 Json = dict[str, Any]
 ROWS_SHOWN = 200
@@ -33,7 +34,15 @@ def cloud_records(cloud: AzureCloud) -> dict[str, Json]:
 
 
 def request_details(one: RequestRecord) -> Json:
-    return dataclasses.asdict(one)
+    """All of one request, but for the values that were sent as secrets."""
+    details = dataclasses.asdict(one)
+    properties = details["body"].get("properties") if isinstance(details["body"], dict) else None
+    if isinstance(properties, dict):
+        for secret in properties.get("protectedParameters") or ():
+            secret["value"] = HIDDEN
+        if properties.get("runAsPassword"):
+            properties["runAsPassword"] = HIDDEN
+    return details
 
 
 def _machine(cloud: AzureCloud, name: str) -> Json:
@@ -49,7 +58,8 @@ def _machine(cloud: AzureCloud, name: str) -> Json:
         "slots": [_slot(one) for one in commands],
         "slots_max": MAX_RUN_COMMANDS,
         "effects": machine.effects()[-EFFECTS_SHOWN:],
-        "quirks": {key: value for key, value in quirks.items() if isinstance(value, bool)},
+        "quirks": {key: value for key, value in quirks.items() if isinstance(value, bool)}
+        | {"agent_late": machine.quirks.agent_delay > 0},
     }
 
 

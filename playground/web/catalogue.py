@@ -119,6 +119,13 @@ AZURE_FAULTS: Mapping[str, AzureFault] = {
         ),
         seconds="Retry-After, in seconds",
     ),
+    "throttled_silent": AzureFault(
+        title="429 without Retry-After",
+        about="The subscription is throttled, and nobody says for how long.",
+        template=Fault(
+            kind="answer", status=429, code="TooManyRequests", message="The subscription is throttled.", method="GET"
+        ),
+    ),
     "unavailable": AzureFault(
         title="503 when starting a command",
         about="The service is unavailable; whether the command was started has to be found out.",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from playground.loopback import Handler, foreign
+
 TOKEN_HEADER = "X-Playground-Token"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -57,20 +57,6 @@ class Guard:
         if hmac.compare_digest(given.encode(), self.token.encode()):
             return ""
         return "The token is missing or of an earlier run. Open the address that the terminal printed."
-
-
-def foreign(request: web.Request) -> str:
-    """Say why a request does not come from this page, or nothing when it does."""
-    port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
-    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-    if request.headers.get("Host", "") not in hosts:
-        return f"This page answers only as 127.0.0.1:{port}; use that address."
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.removeprefix("http://") not in hosts:
-        return "Another site asked for this. Only the playground's own page may."
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        return "Another site asked for this. Only the playground's own page may."
-    return ""
 
 
 def _not_json(request: web.Request) -> str:

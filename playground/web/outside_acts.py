@@ -5,7 +5,9 @@ These are the hands of chance and of an operator with a mouse. They must never c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -21,7 +23,9 @@ from playground.web.people_acts import Act
 Json = dict[str, Any]
 DONE: Json = {"error": ""}
 QUIRKS = frozenset(field.name for field in fields(Quirks) if isinstance(field.default, bool))
-VM_DEEDS = {
+LATE_SECONDS = 3600.0  #: of the cloud's time
+SKEW_SECONDS = -86_400.0
+VM_DEEDS: Mapping[str, Callable[[Machine], None]] = {
     "start": Machine.start,
     "stop": Machine.stop,
     "deallocate": Machine.deallocate,
@@ -29,12 +33,24 @@ VM_DEEDS = {
     "recreate": Machine.recreate,
     "break_agent": Machine.break_agent,
     "repair_agent": Machine.repair_agent,
+    "forgetful_upgrade": lambda machine: machine.upgrade_extension(forget=True),
 }
 
 
 class VmDeed(Act):
     vm: str
-    deed: Literal["start", "stop", "deallocate", "reboot", "recreate", "break_agent", "repair_agent"]
+    deed: Literal[
+        "start",
+        "stop",
+        "deallocate",
+        "reboot",
+        "recreate",
+        "break_agent",
+        "repair_agent",
+        "forgetful_upgrade",
+        "take_snapshot",
+        "restore_snapshot",
+    ]
 
 
 class VmQuirk(Act):
@@ -64,6 +80,10 @@ class AzureFaultOff(Act):
     name: str
 
 
+class AzureDeed(Act):
+    deed: Literal["expire_tokens", "skew_clock", "mend_clock"]
+
+
 class Advance(Act):
     clock: Literal["slack", "azure", "both"]
     seconds: float = Field(gt=0, le=30 * 86_400)
@@ -77,17 +97,43 @@ class Sockets(Act):
     deed: Literal["cut", "refresh"]
 
 
-def does_to_vm(stage: Stage, act: VmDeed) -> Json:
-    VM_DEEDS[act.deed](stage.cloud.vm(act.vm))
-    return DONE
+class Machines:
+    """What is done to machines; it knows the copy that was made of each disk."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[str, Path] = {}
+
+    def does(self, stage: Stage, act: VmDeed) -> Json:
+        machine = stage.cloud.vm(act.vm)
+        if act.deed == "take_snapshot":
+            self._snapshots[machine.id] = machine.take_snapshot()
+        elif act.deed == "restore_snapshot":
+            if machine.id not in self._snapshots:
+                raise LookupError(f"no copy of the disk of {act.vm} has been made yet")
+            machine.restore_snapshot(self._snapshots[machine.id])
+        else:
+            VM_DEEDS[act.deed](machine)
+        return DONE
 
 
 def switches_quirk(stage: Stage, act: VmQuirk) -> Json:
     """Let one machine misbehave, or stop it from doing so."""
     machine = stage.cloud.vm(act.vm)
+    if act.quirk == "agent_late":
+        machine.delay_agent(LATE_SECONDS if act.on else 0.0)
+        return DONE
     if act.quirk not in QUIRKS:
         raise LookupError(f"a machine has no switch {act.quirk!r}")
     stage.cloud.on_loop(lambda: setattr(machine.quirks, act.quirk, act.on))
+    return DONE
+
+
+def does_to_azure(stage: Stage, act: AzureDeed) -> Json:
+    """Let every token be too old, or let the clock in Azure's answers be a day behind."""
+    if act.deed == "expire_tokens":
+        stage.cloud.expire_tokens()
+    else:
+        stage.cloud.faults.clock_skew = SKEW_SECONDS if act.deed == "skew_clock" else 0.0
     return DONE
 
 

@@ -46,6 +46,7 @@ class Page:
         self.guard = Guard()
         self.board = Board()
         self._azure = outside_acts.AzureSwitches()
+        self._machines = outside_acts.Machines()
         self._stories = StoryTeller()
         self._acts = self._named_acts()
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="playground-page")
@@ -107,12 +108,13 @@ class Page:
             "reload": (people.ByPerson, people.reloads),
             "shortcut": (people.Shortcut, people.starts_shortcut),
             "message-shortcut": (people.MessageShortcut, people.starts_message_shortcut),
-            "vm": (outside.VmDeed, outside.does_to_vm),
+            "vm": (outside.VmDeed, self._machines.does),
             "quirk": (outside.VmQuirk, outside.switches_quirk),
             "slack-fault": (outside.SlackFaultOn, outside.switches_slack_fault_on),
             "slack-fault-off": (outside.SlackFaultOff, outside.switches_slack_fault_off),
             "azure-fault": (outside.AzureFaultOn, self._azure.switch_on),
             "azure-fault-off": (outside.AzureFaultOff, self._azure.switch_off),
+            "azure": (outside.AzureDeed, outside.does_to_azure),
             "advance": (outside.Advance, outside.moves_clock),
             "bot": (outside.Bot, outside.handles_bot),
             "sockets": (outside.Sockets, outside.handles_sockets),

@@ -62,6 +62,10 @@ class Telling(Transcript):
         self._pace = pace
         self._where = where
 
+    @property
+    def stopped(self) -> bool:
+        return self._run.stopped.is_set()
+
     def narrate(self, text: str) -> None:
         self._tell("narrator", "", text)
 
@@ -71,12 +75,15 @@ class Telling(Transcript):
     def whisper(self, name: str, text: str) -> None:
         self._tell("whisper", name, text)
 
+    def compared(self, what: str, before: int, after: int, *, expected: int) -> None:
+        self._tell("effects", "", what, before=before, after=after, expected=expected)
+
     def catch_up(self, channel: str, ts: str) -> None:
         """The page shows the thread itself."""
 
-    def _tell(self, kind: str, who: str, text: str) -> None:
+    def _tell(self, kind: str, who: str, text: str, **more: int) -> None:
         self._run.channel, self._run.thread = self._where()
-        self._run.lines.append({"kind": kind, "who": who, "text": text})
+        self._run.lines.append({"kind": kind, "who": who, "text": text} | more)
         self._world.touch()
         if self._run.stopped.wait(self._pace if kind != "whisper" else 0.0):
             raise StoryFailed("it was stopped by hand")
@@ -106,6 +113,8 @@ class StoryTeller:
     def stop(self, stage: Stage | None = None, act: StopStory | None = None) -> Json:  # noqa: ARG002 - as every act
         if self._run:
             self._run.stopped.set()
+            if stage:
+                stage.slack.world.touch()  # wakes whatever the story waits for
         return {"error": ""}
 
     def records(self) -> dict[str, Json]:
@@ -121,7 +130,7 @@ class StoryTeller:
         channel_id = stage.slack.channel(scene.channel).id
         scene.log = Telling(stage.slack, run, pace=pace, where=lambda: (channel_id, scene.root_ts))
         try:
-            STORIES[run.name].play(scene)
+            STORIES[run.name].tell(scene)
             scene.log.narrate("The story went as told.")
             run.state = "passed"
         except (StoryFailed, LookupError, TimeoutError) as failure:

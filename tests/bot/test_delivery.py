@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import update
 
 from bot.delivery import DeliverySettings
 from bot.delivery_render import Parcel, Renderer
 from engine.effects import Purpose
-from engine.model import Output, Place
+from engine.model import Output, Place, Session
 from engine.ports import Message, Reply, UnitOfWork
 from playground.slack import FaultKind, SlackWorkspace
 from playground.slack.clock import Clock as SlackClock
 from playground.slack.state import AppConfig
+from storage.ledgers import OutboxRow
 from tests.bot.delivering import ALICE, BOB, START, PostOffice, keys, new_database
 
 POST = "chat.postMessage"
@@ -228,6 +230,22 @@ def test_without_the_right_to_look_a_repetition_says_that_it_may_be_one(folder: 
         first, second = ws.channel("ops").all()
         assert "may be shown twice" not in first.text
         assert "may be shown twice" in second.text
+
+
+def test_doubt_outlives_a_repetition_that_slack_put_off(folder: Path) -> None:
+    scopes = AppConfig().scopes - {"channels:history"}
+    with SlackWorkspace.start(clock=SlackClock(frozen_at=START), app=AppConfig(scopes=scopes)) as ws:
+        office = PostOffice(ws, new_database(folder))
+        office.session()
+        ws.faults.switch_on(FaultKind.DROP_AFTER_WORK, on=POST)
+        office.deliver()
+        ws.faults.switch_on(FaultKind.RATE_LIMITED, on=POST, seconds=5)
+
+        office.drain()
+        office.close()
+
+        assert office.count(POST) == 3
+        assert ["may be shown twice" in post.text for post in ws.channel("ops").all()] == [False, True]
 
 
 # ---------------------------------------------------------------- patience
@@ -446,6 +464,43 @@ def test_an_unconfirmed_file_is_not_sent_twice(office: PostOffice, rooted, ws: S
     office.drain()
 
     assert len(ws.channel("ops").files()) == 1
+
+
+def test_a_file_that_was_completed_before_a_crash_is_not_sent_again(
+    office: PostOffice, rooted, ws: SlackWorkspace
+) -> None:
+    office.ended_with(rooted, Output(stdout="x" * 5000, stdout_bytes=5000))
+    office.drain()
+    forget_sending(office, rooted, Purpose.OUTPUT)
+
+    office.drain()
+
+    assert len(ws.channel("ops").files()) == 1
+    assert set(office.stats()) == {"sent"}
+
+
+def test_a_file_of_which_nobody_can_see_whether_it_was_sent_is_marked_as_a_repetition(folder: Path) -> None:
+    app = AppConfig(scopes=AppConfig().scopes - {"channels:history", "groups:history"})
+    with SlackWorkspace.start(app=app, clock=SlackClock(frozen_at=START)) as ws:
+        office = PostOffice(ws, new_database(folder))
+        session = office.session()
+        office.ended_with(session, Output(stdout="x" * 5000, stdout_bytes=5000))
+        office.drain()
+        forget_sending(office, session, Purpose.OUTPUT)
+
+        office.drain()
+        office.close()
+
+        texts = [message.text for message in ws.channel("ops").all() if message.files]
+        assert ["may be shown twice" in text for text in texts] == [False, True]
+
+
+def forget_sending(office: PostOffice, session: Session, purpose: Purpose) -> None:
+    """As after a crash between Slack's confirmation and our note."""
+    row = OutboxRow.session_id == session.id, OutboxRow.purpose == purpose
+    unsure = {"state": "unknown", "sent_revision": 0, "ts": "", "sending_since": None, "error": ""}
+    with office.database.engine.begin() as connection:
+        connection.execute(update(OutboxRow).where(*row).values(unsure))
 
 
 def test_a_thread_does_not_wait_for_a_file_for_ever(office: PostOffice, rooted, ws: SlackWorkspace) -> None:

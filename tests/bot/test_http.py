@@ -116,6 +116,21 @@ def test_defect_of_ours_is_a_500_that_is_logged_as_one(site: httpx.Client):
     assert [(line["event"], line["log_level"]) for line in lines] == [("bug", "error")]
 
 
+def test_address_with_a_slash_too_many_is_unknown_and_sends_nobody_elsewhere(site: httpx.Client):
+    answer = site.get("/late/", headers={"Host": "evil.example"})
+
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
+def test_refusal_leaves_one_harmless_line_in_the_log(site: httpx.Client):
+    with capture_logs() as lines:
+        site.get("/nowhere%0a%1b[31m")
+
+    assert [(line["event"], line["status"], line["path"]) for line in lines] == [
+        ("http_request_rejected", 404, "/nowhere\\n\\x1b[31m")
+    ]
+
+
 def test_no_answer_names_the_server_software_or_sets_a_cookie(site: httpx.Client):
     for path in ("/healthz", "/readyz", "/metrics", "/nowhere"):
         assert "set-cookie" not in site.get(path).headers

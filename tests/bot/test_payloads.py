@@ -108,6 +108,17 @@ def test_two_actions_in_one_click_are_refused():
         read(body)
 
 
+@pytest.mark.parametrize("odd", ["\0", "\ud800"])
+def test_text_that_no_database_can_keep_is_refused_at_the_door(odd: str):
+    click, submission = recorded("click"), recorded("submission")
+    click["user"]["name"] = f"ali{odd}ce"
+    submission["view"]["state"]["values"] = {"reason": {"reason": {"type": "plain_text_input", "value": f"a{odd}b"}}}
+
+    for body, place in ((click, "user.name"), (submission, "view.state")):
+        with pytest.raises(InvalidInput, match=f"{place}.*cannot be stored"):
+            read(body)
+
+
 def test_unknown_kind_is_left_to_the_fallbacks():
     assert read({"type": "workflow_step_edit"}) is None
     assert read({}) is None

@@ -227,6 +227,17 @@ def test_guard_itself_keeps_the_window_in_both_directions(age: int):
         Guard(SECRET, Now()).admit(Raw(body=COMMAND, headers=headers))
 
 
+@pytest.mark.parametrize(
+    ("body", "secret"), [(COMMAND + b"&x=1", SECRET), (COMMAND, f"{SECRET}x")], ids=["body", "secret"]
+)
+def test_guard_itself_refuses_what_was_not_signed_with_the_secret(body: bytes, secret: str):
+    """Bolt looks at signatures, too, but only after somebody has parsed the body."""
+    headers = {name.lower(): value for name, value in signed(COMMAND, secret=secret).items()}
+
+    with pytest.raises(Rejected, match="signature"):
+        Guard(SECRET, Now()).admit(Raw(body=body, headers=headers))
+
+
 @given(
     body=st.binary(max_size=200),
     timestamp=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=20),

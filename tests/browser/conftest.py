@@ -1,23 +1,25 @@
 """A browser, a playground with the real bot, and a tab as a person uses it.
 
-Headless Chromium is found by its path; without it these tests are skipped, unless RUNBOOK_TEST_REQUIRE_BROWSER=1
-says that it has to be there.
+Headless Chromium is the machine's own, found on the path; without it these tests are skipped, unless
+RUNBOOK_TEST_REQUIRE_BROWSER=1 says that it has to be there.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from playground.stage import Setting, Stage
 from playground.web import Page as PlaygroundPage
 from tests.browser.tabs import PATIENCE_MS, Tab
 
-CHROMIUM = Path("/usr/bin/chromium")
+REQUIRE_VARIABLE = "RUNBOOK_TEST_REQUIRE_BROWSER"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -32,27 +34,17 @@ WIDE = {"width": 1440, "height": 900}
 Open = Callable[..., Tab]
 
 
-def _missing() -> str:
-    if not CHROMIUM.exists():
-        return f"{CHROMIUM} is missing; on Debian: apt-get install chromium"
-    try:
-        import playwright.sync_api  # noqa: F401, PLC0415 - only asked whether it is there
-    except ModuleNotFoundError:
-        return "the Python package playwright is missing: pip install playwright"
-    return ""
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """One browser for all tests; each tab has a profile of its own."""
-    if problem := _missing():
-        if os.environ.get("RUNBOOK_TEST_REQUIRE_BROWSER") == "1":
-            pytest.fail(problem)
+    """One browser for all tests of a process; each tab has a profile of its own."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        problem = "no Chromium on the path; on Debian: apt-get install chromium"
+        if os.environ.get(REQUIRE_VARIABLE) == "1":
+            pytest.fail(f"{problem} ({REQUIRE_VARIABLE}=1 says that it has to be there)")
         pytest.skip(problem)
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - the package may be missing
-
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        chromium = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
         yield chromium
         chromium.close()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from engine import events as ev
 from engine.effects import Purpose
@@ -15,6 +16,7 @@ from engine.lifecycle import advance
 from engine.model import AttemptStatus, Output, SessionStatus, StepStatus, Verdict
 from engine.plan import digest_of
 from engine.ports import Job, Reply
+from storage.ledgers import InboxRow
 from tests.storage.builders import (
     ANNA,
     BERT,
@@ -405,6 +407,27 @@ def test_delivery_is_accepted_once(units):
     assert item.payload == {"runbook": "restart-web"}
 
 
+def test_delivery_that_another_process_has_accepted_is_not_accepted_again(database, units):
+    values = {"key": "d1", "kind": "start", "payload": {}, "received_at": NOW, "done_at": NOW, "answer": ""}
+    with database.engine.begin() as other_process:
+        other_process.execute(sa.insert(InboxRow).values(values))
+
+    with units() as uow:
+        again = uow.inbox.accept("d1", "start", {}, at=NOW, done=False)
+
+    assert again is False
+
+
+def test_delivery_whose_transaction_was_undone_is_accepted_when_it_comes_again(units):
+    with units() as uow:
+        first = uow.inbox.accept("d1", "decision", {}, at=NOW, done=True)
+
+    with units() as uow:
+        again = uow.inbox.accept("d1", "decision", {}, at=NOW, done=True)
+
+    assert (first, again) == (True, True)
+
+
 def test_done_delivery_is_not_handed_out_again(units):
     with units() as uow:
         uow.inbox.accept("d1", "start", {}, at=NOW, done=False)
@@ -487,6 +510,31 @@ def test_commit_makes_everything_last_and_then_wakes_the_queue(database):
     assert (before, queue.woken) == (0, 1)
     assert queue.deferred == [Job(task="run", id="1")]
     assert all(what_is_there(units))
+
+
+def test_one_unit_is_one_commit_with_everything_in_it(database, units):
+    """A process that dies between two commits would leave a change without its message or its record."""
+    seen = []
+    session = started(units)
+
+    def look(_connection) -> None:
+        with units() as uow:
+            seen.append((len(uow.audit.records()), dict(uow.outbox.stats()), uow.setting("name")))
+
+    with units() as uow:
+        uow.audit.append("session_paused", at=NOW, session_id=session.id)
+        uow.outbox.show(session, Purpose.CLOSING)
+        uow.set_setting("name", "value")
+        sa.event.listen(database.engine, "commit", look)
+        uow.commit()
+        sa.event.remove(database.engine, "commit", look)
+    look(None)
+
+    assert len(seen) == 2
+    before, after = seen
+    assert before[2] is None
+    assert after[2] == "value"
+    assert (after[0] - before[0], sum(after[1].values()) - sum(before[1].values())) == (1, 1)
 
 
 def test_queue_is_woken_only_when_others_can_see_the_change(database):

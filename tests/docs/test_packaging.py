@@ -18,10 +18,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.browser.conftest import REQUIRE_VARIABLE as BROWSER_VARIABLE
 from tests.postgres import REQUIRE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("build", "runtime", "playground", "dev")
+LOCKS = ("build", "runtime", "playground", "dev", "fuzz")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -123,6 +124,7 @@ def test_runtime_lock_holds_nothing_but_the_service() -> None:
         ("playground", PROJECT["project"]["optional-dependencies"]["playground"]),
         ("build", PROJECT["dependency-groups"]["build"]),
         ("build", PROJECT["build-system"]["requires"]),
+        ("fuzz", PROJECT["dependency-groups"]["fuzz"]),
         ("dev", [entry for entry in PROJECT["dependency-groups"]["dev"] if isinstance(entry, str)]),
     ],
 )
@@ -195,23 +197,40 @@ def test_help_names_every_word_that_make_answers_to(checkout: Path) -> None:
     assert [word for word in words if f"make {word} " not in shown] == []
 
 
-@pytest.mark.parametrize(
-    ("failing", "called", "code"),
-    [("none", ["lint 1", "test 1"], 0), ("test", ["lint 1", "test 1"], 2), ("lint", ["lint 1"], 2)],
-)
-def test_ci_lints_then_tests_with_postgres_required_and_ends_honestly(
-    tmp_path: Path, failing: str, called: list[str], code: int
-) -> None:
-    make = tmp_path / "make"
-    make.write_text(f'#!/bin/sh\necho "$2 ${REQUIRE_VARIABLE}" >> calls\n[ "$2" != {failing} ] || exit 2\n')
-    make.chmod(0o755)
+def ci_in(tmp_path: Path, *, failing: str = "none", browser: bool = True) -> tuple[int, list[str]]:
+    """Run the CI script on a machine that has only what it needs; return its code and what it called."""
+    required = f"${REQUIRE_VARIABLE}${BROWSER_VARIABLE}"
+    fakes = {"make": f'echo "$2 {required}" >> calls; [ "$2" != {failing} ]', "apt-get": 'echo "apt-get $1" >> calls'}
+    for name, body in (fakes | ({"chromium": ""} if browser else {})).items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "sudo").write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    for name in ("bash", "sh", "dirname", "id"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
     (tmp_path / ".ci").mkdir()
     script = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
-    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CI": "true"}
+    environ = {"PATH": str(tmp_path), "CI": "true"}
+    done = subprocess.run([tmp_path / "bash", script], stdin=subprocess.DEVNULL, env=environ, check=False)
+    return done.returncode, (tmp_path / "calls").read_text().splitlines()
 
-    done = subprocess.run(["bash", script], stdin=subprocess.DEVNULL, env=environ, check=False)
 
-    assert (done.returncode, (tmp_path / "calls").read_text().splitlines()) == (code, called)
+@pytest.mark.parametrize(
+    ("failing", "called", "failed"),
+    [("none", ["lint 11", "test 11"], False), ("test", ["lint 11", "test 11"], True), ("lint", ["lint 11"], True)],
+)
+def test_ci_lints_then_tests_with_postgres_and_a_browser_required_and_ends_honestly(
+    tmp_path: Path, failing: str, called: list[str], failed: bool
+) -> None:
+    code, calls = ci_in(tmp_path, failing=failing)
+
+    assert (code != 0, calls) == (failed, called)
+
+
+def test_ci_installs_a_browser_where_none_is(tmp_path: Path) -> None:
+    _, calls = ci_in(tmp_path, browser=False)
+
+    assert calls == ["apt-get update", "apt-get install", "lint 11", "test 11"]
 
 
 def test_dockerfile_passes_hadolint() -> None:

@@ -36,6 +36,12 @@ def test_decision_means_the_gate_whose_message_was_clicked() -> None:
     assert gate_meant(story.session, a_ballot(gate_id=story.gate.id)) == story.gate
 
 
+def test_click_means_its_gate_although_a_step_before_it_asked_nobody() -> None:
+    story = Story(a_free_step(), a_step()).runs()
+
+    assert gate_meant(story.session, a_ballot(gate_id=story.gate.id)).step_number == 2
+
+
 def test_click_on_a_closed_gate_means_that_gate_and_not_the_one_that_is_open_now() -> None:
     story = Story(a_step(), a_step())
     clicked = story.gate.id

@@ -17,7 +17,7 @@ from engine.model import StepStatus as S
 from engine.plan import digest_of
 from storage.tables import AttemptRow, DecisionRow, GateRow, SessionRow, StepRow
 from tests.builders import BOB, CAROL, NOW, a_free_step, a_plan, a_step, an_actor, an_audience
-from tests.engine.crew import Crew
+from tests.engine.crew import RUNBOOK, Crew
 from tests.fakes.machines import Lost, printed
 
 # ------------------------------------------------------------ intent before effect
@@ -47,6 +47,18 @@ def test_command_carries_the_approved_script_the_pinned_machine_and_a_start_dead
     assert (command.script, command.timeout_seconds) == ("echo exactly this\n", 77)
     assert (command.target, command.session_id, command.step_number) == (plan.target, number, 1)
     assert command.not_after == NOW + timedelta(minutes=10)
+
+
+def test_edit_of_the_file_after_the_approval_does_not_reach_the_machine(crew: Crew) -> None:
+    number = crew.service.start(crew.request()).id
+    crew.approves(number)
+    approved = crew.step(number).planned.script
+    crew.writes_runbook(RUNBOOK.replace("echo $word", "echo $word; reboot"))
+
+    crew.does("run", number)
+
+    assert crew.service.preview(crew.request()).steps[0].script != approved
+    assert [command.script for command in crew.machines.submitted] == [approved]
 
 
 def test_accepted_command_is_stored_with_its_handle_and_the_time_of_the_first_look(crew: Crew) -> None:

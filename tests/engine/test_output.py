@@ -161,6 +161,20 @@ def test_no_cut_leaves_half_of_a_secret(start: int) -> None:
     assert "S3cr" not in seen
 
 
+@pytest.mark.parametrize("edge", [512, 1024, 4096, 8192, 32768, 65536])
+def test_secret_is_hidden_wherever_it_stands(edge: int) -> None:
+    """Whoever searches piece by piece finds neither half of a secret that lies across an edge."""
+    value = "S3cr3tS3cr3t"
+    for start in range(edge - len(f" password={value}"), edge + 1):
+        raw = f"{'x' * start} password={value} {'y' * 100}".encode()
+
+        seen, cut = clean(raw, limit_bytes=256 * 1024)
+
+        assert not cut
+        assert "S3cr" not in seen
+        assert "r3t" not in seen
+
+
 @pytest.mark.parametrize("offset", range(-40, 41, 8))
 def test_the_cut_through_a_flood_leaves_no_half_secret_either(offset: int) -> None:
     window = 900 + 2 * 65536
@@ -284,3 +298,18 @@ def test_redaction_is_stable(text: str) -> None:
     once = redact(text)
 
     assert redact(once) == once
+
+
+@pytest.mark.parametrize("cut", range(len(CANARY)))
+def test_end_of_a_secret_at_the_beginning_of_a_stream_without_its_head_is_left_out(cut: int):
+    secret = "Zq7+cAnary9/xK=="
+    raw = f"{secret}{secret}\nnext line\n".encode()[cut:]
+
+    text, _ = clean(raw, limit_bytes=LIMIT, secrets=(secret,), headless=True)
+
+    assert text == "…\nnext line\n"
+
+
+def test_only_word_of_a_stream_without_its_head_is_left_out():
+    assert clean(b"ter2\n", limit_bytes=LIMIT, headless=True)[0] == "… \n"
+    assert clean(b"ter2 and more", limit_bytes=LIMIT, headless=True)[0] == "… and more"

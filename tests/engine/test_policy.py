@@ -95,6 +95,13 @@ def test_two_rules_of_one_name_are_refused() -> None:
         a_policy(rules=[asking(name="prod"), asking(name="prod")])
 
 
+def test_two_people_with_one_token_are_refused() -> None:
+    tokens = [{"name": name, "sha256": "a" * 64, "person": f"U0{name.upper()}"} for name in ("bob", "carol")]
+
+    with pytest.raises(InvalidInput, match="'bob' has the same SHA-256 as another one"):
+        a_policy(tokens=tokens)
+
+
 # ---------------------------------------------------------------- people
 
 
@@ -220,6 +227,12 @@ def test_requester_is_not_among_those_who_may_approve_unless_the_policy_says_so(
 
     assert eligible(audience, an_actor(ALICE)) == (BOB,)
     assert eligible(replace(audience, requester_may_approve=True), an_actor(ALICE)) == (ALICE, BOB)
+
+
+def test_policy_that_says_nothing_about_requesters_keeps_them_from_approving() -> None:
+    asked = a_policy(rules=[asking(name="prod")]).document
+
+    assert [asked.default.requester_may_approve, asked.rules[0].requester_may_approve] == [False, False]
 
 
 def test_session_that_could_never_be_approved_does_not_begin() -> None:

@@ -371,13 +371,13 @@ def test_flood_is_capped_and_its_true_size_is_kept(crew: Crew) -> None:
 
 
 def test_output_of_which_only_the_end_arrived_is_called_truncated(crew: Crew) -> None:
-    crew.machines.will_end(printed("the end\n", stdout_bytes=9_000))
+    crew.machines.will_end(printed("f a line\nthe end\n", stdout_bytes=9_000))
     number = crew.approved()
 
     crew.runs(number)
 
     kept = crew.service.output(number, 1)
-    assert (kept.stdout, kept.stdout_bytes, kept.truncated) == ("the end\n", 9_000, True)
+    assert (kept.stdout, kept.stdout_bytes, kept.truncated) == ("…\nthe end\n", 9_000, True)
 
 
 @pytest.mark.parametrize("raw", [b"\0\xff\xfe", b"\x1b[31mred\x1b[0m", "rtl \u202e".encode(), b"\xed\xa0\x80"])

@@ -6,13 +6,18 @@ Everything here happens outside the product's process or below its file system, 
 from __future__ import annotations
 
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import Cluster, Server
 
 _HOLDER = """
 import sqlite3, sys, threading
@@ -33,6 +38,44 @@ def held_by_another_process(file: Path, seconds: float) -> Iterator[subprocess.P
         assert holder.stdout.readline() == "held\n"
         yield holder
         holder.wait(seconds + 30)
+
+
+@contextmanager
+def held_until_answered(file: Path, seconds: float | None) -> Iterator[threading.Event]:
+    """Hold the write lock for so long, or until the event is set; never beyond the end of the block."""
+    holder = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    over = threading.Event()
+
+    def hold() -> None:
+        over.wait(seconds)
+        holder.execute("ROLLBACK")
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    try:
+        yield over
+    finally:
+        over.set()
+        holding.join()
+        holder.close()
+
+
+@contextmanager
+def halted(server: Server) -> Iterator[None]:
+    """A server whose processes stand still, as on a machine that has frozen; only one of our own is halted."""
+    if not isinstance(server, Cluster) or server.process is None:
+        pytest.skip("this server is not ours to halt")
+    main = server.process.pid
+    children = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
+    processes = [main, *map(int, children)]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
 
 
 @contextmanager

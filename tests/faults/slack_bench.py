@@ -45,12 +45,12 @@ class Recorder:
 
 
 @contextmanager
-def open_office(workspace: SlackWorkspace, database_file: Path, folder: Path) -> Iterator[LateOffice]:
-    """The bot's Slack side on two real sockets."""
+def open_office(workspace: SlackWorkspace, where: Path | str, folder: Path) -> Iterator[LateOffice]:
+    """The bot's Slack side on two real sockets; its database is a file, or at an address."""
     runbooks = folder / "runbooks"
-    runbooks.mkdir()
+    runbooks.mkdir(parents=True)
     (runbooks / "restart-web.yaml").write_text(RUNBOOK, encoding="utf-8")
-    database = open_database(f"sqlite:///{database_file}")
+    database = open_database(where if isinstance(where, str) else f"sqlite:///{where}")
     made = LateOffice(workspace, database, runbooks)
     sockets = SocketMode(made.app, workspace.app_token, clock=made.clock)
     sockets.start()

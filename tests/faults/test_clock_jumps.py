@@ -190,3 +190,20 @@ def test_running_command_is_called_unknown_only_when_the_machine_cannot_tell(cre
 
     assert crew.attempt(number).status in {AttemptStatus.SUCCEEDED, AttemptStatus.UNKNOWN}
     assert len(crew.machines.submitted) == 1
+
+
+@jumps
+def test_command_that_is_not_shown_yet_is_not_called_lost_because_the_clock_jumped(crew: Crew, jump: int):
+    """Azure may hide for a while what it has accepted; one look after a jump proves nothing."""
+    number = crew.approved()
+    crew.machines.breaks("submit", Lost.ANSWER)
+    crew.does("run", number)
+    crew.machines.hide()
+
+    jump_by(crew, jump)
+    tick(crew)
+    crew.machines.hide(hidden=False)
+    follow(crew)
+
+    assert crew.step(number).status is StepStatus.SUCCEEDED
+    assert len(crew.machines.submitted) == 1

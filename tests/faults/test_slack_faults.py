@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from bot.delivery_sender import SlackSender
 from engine.effects import Purpose
@@ -252,6 +253,50 @@ def test_delivery_that_comes_again_changes_nothing(office: LateOffice, act: str,
         assert [uow.sessions.get(s.id) for s in uow.sessions.recent(limit=9)] == sessions
     assert [one for one in on_record(office) if one not in before] == []
     assert [what for what, _ in before].count(kind) == (1 if kind else 0)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_delivery_that_comes_again_after_a_restart_changes_nothing(
+    workspace: SlackWorkspace, database_file: Path, tmp_path: Path, act: str
+):
+    """The next process, or another replica, knows of the first delivery only what is in the rows."""
+    does, _ = ACTS[act]
+    with open_office(workspace, database_file, tmp_path / "first") as before:
+        kept = recorded(before)
+        does(before)
+        before.work()
+        known = on_record(before)
+        workspace._dispatcher.transport = kept.way
+
+    with open_office(workspace, database_file, tmp_path / "second") as after:
+        again(after, kept.sent[-1], seconds=300)
+        after.work()
+
+        assert on_record(after) == known
+
+
+def test_refused_click_that_comes_again_after_a_restart_is_refused_again(
+    workspace: SlackWorkspace, database_file: Path, tmp_path: Path
+):
+    """Whoever was refused by a process that then died must not take silence for success."""
+    with open_office(workspace, database_file, tmp_path / "first") as before:
+        before.waiting_session()
+        kept = recorded(before)
+        workspace.person("dave").clicks(before.gate(), APPROVE)
+        before.show()
+        workspace._dispatcher.transport = kept.way
+        told = before.told
+        with before.units() as uow:
+            uow._db.execute(text("DELETE FROM outbox WHERE purpose = 'ephemeral'"))  # as if it had died before it
+            uow.commit()
+
+    with open_office(workspace, database_file, tmp_path / "second") as after:
+        again(after, kept.sent[-1], seconds=300)
+        after.show()
+
+        assert told
+        assert [sentence for *_, sentence in after.told] == [sentence for *_, sentence in told]
+        assert len(after.audit("decision_refused")) == 1
 
 
 def test_command_whose_first_delivery_was_lost_counts_when_it_comes_again(office: LateOffice):

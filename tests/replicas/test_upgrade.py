@@ -15,7 +15,7 @@ import pytest
 
 from playground.stage import ROOT, Stage
 from playground.stories import APPROVE, Scene
-from storage.migrate import newest
+from storage.migrate import REVISIONS
 from tests.journeys.conftest import open_room, scene_in
 from tests.journeys.rows import Rows
 from tests.replicas.fleet import Fleet, wait_for
@@ -32,7 +32,7 @@ def git(*words: str) -> bytes:
 @pytest.fixture(scope="module")
 def code_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The product as it was before it had the newest migration."""
-    (migration,) = (ROOT / "storage" / "migrations" / "versions").glob(f"{newest()}_*.py")
+    (migration,) = (ROOT / "storage" / "migrations" / "versions").glob(f"{REVISIONS[-1]}_*.py")
     added = git("log", "--diff-filter=A", "--format=%H", "--", str(migration.relative_to(ROOT))).decode().split()
     if not added:
         pytest.skip("the newest migration is not in the history yet")

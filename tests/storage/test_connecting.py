@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event, text
 
 from engine.errors import InvalidInput, Misconfigured, StorageUnavailable
+from storage.columns import Base
 from storage.database import acquire_process_lock, open_database
 from storage.migrate import upgrade
 from tests.storage.builders import NOW, NoQueue, a_draft, a_plan, happened, planned, started, stored, vote
@@ -242,7 +243,14 @@ def test_lists_and_due_work_are_found_by_index(on_sqlite):
     assert scans == []
 
 
-WHOLE_TABLE = re.compile(r"SCAN (?!\(|anon_|CONSTANT)(?!.*INDEX)")
+#: Walking an index of all rows is as slow as walking the table; one of some rows holds only what is of interest now.
+SOME_ROWS = [
+    index.name
+    for table in Base.metadata.tables.values()
+    for index in table.indexes
+    if index.dialect_options["sqlite"]["where"] is not None
+]
+WHOLE_TABLE = re.compile(rf"SCAN (?!\(|anon_|CONSTANT)(?!.*INDEX ({'|'.join(SOME_ROWS)})\b)")
 
 
 def explained(database, statement):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import CheckConstraint, create_engine, inspect, text
 
 from engine.errors import Misconfigured, RunbookError
 from storage.columns import Base
 from storage.connecting import connect_to_migrate
 from storage.database import open_database
-from storage.migrate import configuration, current, newest, upgrade
+from storage.migrate import REVISIONS, configuration, current, upgrade
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -37,6 +43,30 @@ def test_migrations_and_tables_in_the_code_agree(database_url):
     engine.dispose()
 
 
+def test_revisions_are_numbered_in_the_order_in_which_alembic_runs_them(database_url):
+    engine = connect_to_migrate(database_url)
+
+    with engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(configuration(connection))
+        found = [script.revision for script in scripts.walk_revisions()]
+    engine.dispose()
+
+    assert list(REVISIONS) == found[::-1]
+    assert scripts.get_heads() == [REVISIONS[-1]]
+
+
+def test_database_that_needs_no_migration_is_opened_without_alembic(database_url):
+    code = (
+        "import sys; from storage.database import open_database; from storage.migrate import upgrade; "
+        "upgrade(sys.argv[1]); open_database(sys.argv[1]).check(); "
+        "sys.exit('alembic' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, database_url], check=False, cwd=ROOT)
+
+    assert done.returncode == 0
+
+
 def test_constraints_in_the_database_and_in_the_code_agree(database):
     inspector = inspect(database.engine)
 
@@ -54,7 +84,7 @@ def test_empty_database_is_brought_to_the_newest_revision(empty_url):
     upgrade(empty_url)
     upgrade(empty_url)
 
-    assert (before, current(empty_url)) == (None, newest())
+    assert (before, current(empty_url)) == (None, REVISIONS[-1])
 
 
 def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty_url):
@@ -74,7 +104,7 @@ def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty_url)
         thread.join()
 
     assert errors == []
-    assert current(empty_url) == newest()
+    assert current(empty_url) == REVISIONS[-1]
 
 
 def test_database_of_a_newer_version_is_refused_and_left_alone(database_url):
@@ -118,7 +148,7 @@ def served_by(url, revision, *, tables="9999"):
 
 def test_newer_tables_that_this_version_may_serve_are_served_and_left_alone(database_url, database):
     upgrade(database_url)
-    served_by(database_url, newest())
+    served_by(database_url, REVISIONS[-1])
 
     upgrade(database_url)
 
@@ -138,7 +168,7 @@ def test_newer_tables_that_this_version_may_not_serve_are_refused(database_url, 
 
 def test_newest_migration_only_adds_what_the_version_before_can_leave_empty(empty_url):
     """Both versions write these tables during an upgrade: nothing may vanish, and what is new needs a default."""
-    before = tables_at(empty_url, f"{newest()}-1")
+    before = tables_at(empty_url, REVISIONS[-2])
 
     after = tables_at(empty_url, "head")
 

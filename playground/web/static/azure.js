@@ -6,14 +6,16 @@ import { wait } from "./messages.js";
 import { store } from "./store.js";
 import { act, ask } from "./wire.js";
 
-const DEEDS = [["start", "Start"], ["stop", "Stop"], ["deallocate", "Deallocate"], ["reboot", "Reboot"], ["recreate", "Recreate"]];
+const DEEDS = [["start", "Start"], ["stop", "Stop"], ["deallocate", "Deallocate"], ["reboot", "Reboot"], ["recreate", "Recreate"], ["forgetful_upgrade", "Upgrade extension, forgetting"], ["take_snapshot", "Copy disk"], ["restore_snapshot", "Put the copy back"]];
+const RARE = 5;
 const QUIRKS = {
+  agent_late: "the agent begins an hour late (of the cloud's time)",
   pending_forever: "results stay Pending for ever",
   running_after_exit: "results stay Running after the end",
   outbound_blocked: "the agent cannot report",
   delete_stuck: "deleting a command never ends",
   agent_hidden: "the agent's state is hidden",
-  action_wedged: "the action slot is wedged",
+  action_wedged: "an action command never gives its slot back",
 };
 
 export class Azure {
@@ -63,11 +65,11 @@ function drawMachine(vm) {
     { class: "card machine", "data-vm": vm.name },
     h("h3", {}, vm.name),
     h("p", { class: "states" }, state("power", vm.power), state("agent", vm.agent), h("span", { class: "when" }, `run commands ${vm.slots.length} of ${vm.slots_max}`)),
-    h("div", { class: "buttons" }, DEEDS.map(([deed, label]) => button(deed, label)), broken ? button("repair_agent", "Repair agent") : button("break_agent", "Break agent")),
+    h("div", { class: "buttons" }, DEEDS.slice(0, RARE).map(([deed, label]) => button(deed, label)), broken ? button("repair_agent", "Repair agent") : button("break_agent", "Break agent")),
     part("Running now", vm.processes.map((one) => h("li", {}, h("code", {}, `${one.pid}`), ` ${one.command}`)), "nothing"),
     part("Run commands", vm.slots.map((slot) => h("li", {}, h("code", {}, slot.name), ` ${[slot.provisioning, slot.state].filter(Boolean).join(", ")}${slot.state === "Succeeded" || slot.state === "Failed" ? `, exit code ${slot.exit_code}` : ""}`)), "none"),
     part("Effects", vm.effects.map((effect) => h("li", {}, h("code", {}, effect))), "nothing has been changed"),
-    quirks(vm),
+    quirks(vm, DEEDS.slice(RARE).map(([deed, label]) => button(deed, label))),
   );
 }
 
@@ -84,7 +86,7 @@ function part(title, items, otherwise) {
   return [h("h4", {}, title), h("ul", { class: "plain-list" }, items)];
 }
 
-function quirks(vm) {
+function quirks(vm, deeds) {
   const on = Object.values(vm.quirks).filter(Boolean).length;
   const toggle = (quirk, event) => wait(event.currentTarget, () => act("quirk", { vm: vm.name, quirk, on: event.currentTarget?.checked ?? event.target.checked }));
   return h(
@@ -93,6 +95,7 @@ function quirks(vm) {
     h("summary", { key: "quirks-summary" }, `Misbehaviour${on ? ` (${on} on)` : ""}`),
     Object.entries(QUIRKS).map(([quirk, about]) =>
       h("label", { class: "option" }, h("input", { type: "checkbox", key: quirk, checked: vm.quirks[quirk], onchange: (event) => toggle(quirk, event) }), h("span", {}, about))),
+    h("div", { class: "buttons" }, deeds),
   );
 }
 

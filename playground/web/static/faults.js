@@ -38,6 +38,7 @@ export class Faults {
       h("h3", {}, "Slack misbehaves"),
       this.slack,
       h("h3", {}, "Azure misbehaves"),
+      h("div", { class: "buttons" }, deed("Expire its tokens", "azure", { deed: "expire_tokens" }), deed("Clock of its answers a day behind", "azure", { deed: "skew_clock" }), deed("Clock right again", "azure", { deed: "mend_clock" })),
       this.azure,
     );
   }

@@ -23,7 +23,7 @@ export class Inspector {
       "div",
       { class: "panel inspector" },
       h("h2", { tabindex: "-1" }, "Inspector"),
-      h("p", { class: "lead" }, "Deliveries must be acknowledged within 3 s. Tokens are never recorded."),
+      h("p", { class: "lead" }, "Deliveries must be acknowledged within 3 s. Tokens are never recorded, headers that carry secrets are shown without them."),
       h("div", { class: "filters" }, h("label", { for: "kind" }, "Show "), this.kind, h("label", { for: "words" }, " containing "), this.words, this.count),
       h(
         "div",
@@ -70,14 +70,26 @@ export class Inspector {
       h("h3", { tabindex: "-1" }, `${entry.number}. ${entry.name}`),
       h("p", {}, `${KINDS[entry.kind] ?? entry.kind}, ${entry.ok ? "ok" : "failed"}, ${entry.latency_ms.toFixed(1)} ms`, entry.kind === "delivery" ? ` of ${BUDGET_MS} ms` : ""),
       h("p", { class: "note" }, entry.note),
-      h("div", { class: "buttons" }, button("Copy as JSON", json(whole)), ["call", "response_url"].includes(entry.kind) ? button("Copy as curl", curl(whole)) : null),
+      h("div", { class: "buttons" }, button("Copy as JSON", json(whole)), ["call", "delivery", "response_url"].includes(entry.kind) ? button("Copy as test fixture", fixture(whole)) : null, ["call", "response_url"].includes(entry.kind) ? button("Copy as curl", curl(whole)) : null),
+      headers(entry.kind === "delivery" && !whole.headers.Host && whole.headers.envelope_id ? "Envelope" : "Headers", whole.headers),
       h("h4", {}, "Request"),
       h("pre", { class: "code tall", tabindex: "0" }, json(whole.request)),
+      headers("Headers of the answer", whole.reply_headers),
       h("h4", {}, "Answer"),
       h("pre", { class: "code tall", tabindex: "0" }, json(whole.reply)),
     );
     this.details.querySelector("h3").focus({ preventScroll: innerWidth > 900 });
   }
+}
+
+function headers(title, found) {
+  const names = Object.entries(found ?? {});
+  return names.length ? [h("h4", {}, title), h("dl", { class: "headers" }, names.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))] : [];
+}
+
+// A delivery's payload is what the files in tests/payloads hold; of a call both sides are needed.
+function fixture({ kind, name, request, reply }) {
+  return `${json(kind === "delivery" ? request : { method: name, request, reply })}\n`;
 }
 
 function named(text) {

@@ -8,7 +8,7 @@ export function openMenu(anchor, items) {
   closeMenu();
   const menu = h("div", { class: "menu", role: "menu" }, items.map((item) => entry(item, anchor)));
   menu.addEventListener("keydown", (event) => move(event, menu, anchor));
-  document.body.append(menu);
+  document.getElementById("main").append(menu);
   place(menu, anchor);
   anchor.setAttribute("aria-expanded", "true");
   open = { menu, anchor };

@@ -17,7 +17,7 @@ export class Stories {
       "div",
       { class: "panel" },
       h("h2", { tabindex: "-1" }, "Stories"),
-      h("p", { class: "lead" }, "Whole scenes, played by the people of this workspace against the real bot. The same stories run in the tests. Start one and watch the thread; you may look at the machines and the inspector meanwhile. A story counts what happens on its machine: if you have used that machine before, recreate it on the Azure page first."),
+      h("p", { class: "lead" }, "Whole scenes, played by the people of this workspace against the real bot. The same stories run in the tests. Start one and watch the thread; you may look at the machines and the inspector meanwhile. Each counts what its machines did before and after. What a story breaks is mended when it ends."),
       h("p", {}, h("label", { for: "pace" }, "Play "), this.pace),
       this.notice,
       this.list,
@@ -110,6 +110,10 @@ function signature({ name, channel, thread, lines }) {
   return `${name}/${channel}/${thread}/${lines.length}`;
 }
 
-function drawLine({ kind, who, text }) {
+function drawLine({ kind, who, text, before, after, expected }) {
+  if (kind === "effects") {
+    const good = after - before === expected;
+    return h("li", { class: `line-effects ${good ? "good" : "bad"}` }, h("strong", {}, `${good ? "✓" : "✗"} ${text}: `), `${before} before, ${after} after (${expected} more expected)`);
+  }
   return h("li", { class: `line-${kind}` }, who ? h("strong", {}, kind === "whisper" ? `only ${who} sees: ` : `${who}: `) : null, text.trim());
 }

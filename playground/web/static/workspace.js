@@ -126,7 +126,7 @@ export class Workspace {
       h("h2", {}, "Shortcuts"),
       shortcut ? h("button", { type: "button", class: "button quiet", key: "shortcut", onclick: (event) => wait(event.currentTarget, () => act("shortcut", { actor: store.actor.name, callback_id: shortcut.callback_id })) }, `⚡ ${shortcut.name}`) : null,
       h("h2", {}, "Notification preview"),
-      h("p", { class: "notification" }, this.latest ? oneLine(this.latest.text) : "The top-level text of the newest message appears here, as a phone shows it."),
+      h("p", { class: "notification", tabindex: "0" }, this.latest ? oneLine(this.latest.text) : "The top-level text of the newest message appears here, as a phone shows it."),
     );
     [...this.side.querySelectorAll("[data-key]")].find((each) => each.dataset.key === focused)?.focus();
   }

@@ -49,6 +49,17 @@ def an_answer(name: str, told: list[str]) -> tuple[Answer, Ack]:
     return Answer(ack, payloads.read(recorded(name)), told.append), ack
 
 
+def a_click(told: list[str]) -> tuple[Answer, Ack, list[str]]:
+    """A click's answer, and what is said past the database."""
+    ack, whispered = Ack(), list[str]()
+
+    def whisper(text: str) -> bool:
+        whispered.append(text)
+        return True
+
+    return Answer(ack, payloads.read(recorded("click")), told.append, whisper), ack, whispered
+
+
 # ---------------------------------------------------------------- the clock
 
 
@@ -79,12 +90,47 @@ def test_clock_that_comes_after_the_answer_changes_nothing(told: list[str]):
     assert json.loads(ack.response.body)["text"] == "done"
 
 
-def test_slow_click_is_never_acknowledged_by_the_clock(told: list[str]):
-    answer, ack = an_answer("click", told)
+def test_slow_click_is_acknowledged_by_the_clock_and_told_that_nothing_is_confirmed(told: list[str]):
+    answer, ack, whispered = a_click(told)
 
-    answer.expire()
+    say = answer.expire()
+    assert say
+    say()
+
+    assert ack.response.body == ""
+    assert whispered == [replies.NOT_CONFIRMED]
+
+
+def test_slow_click_that_is_recorded_after_all_is_told_so(told: list[str]):
+    answer, _, whispered = a_click(told)
+    say = answer.expire()
+
+    answer.recorded()
+    assert say
+    say()
+
+    assert told == [replies.RECORDED_LATE]
+    assert whispered == []  # it would be wrong by now
+
+
+def test_click_in_time_is_told_nothing(told: list[str]):
+    answer, _, whispered = a_click(told)
+
+    answer.recorded()
+
+    assert told == whispered == []
+    assert answer.expire() is None
+
+
+def test_slow_click_that_nobody_can_answer_is_not_acknowledged(told: list[str]):
+    """A click in App Home brings no address for the answer: Slack's own warning is the honest one."""
+    click = payloads.read(recorded("click") | {"response_url": ""})
+    ack = Ack()
+
+    say = Answer(ack, click, told.append).expire()
 
     assert ack.response is None
+    assert say is None
 
 
 def test_slow_dialog_stays_open_and_says_that_nothing_is_confirmed(told: list[str]):
@@ -151,14 +197,15 @@ def test_command_is_answered_while_the_database_stalls(office: Office, database_
     assert office.jobs.keys == []
 
 
-def test_click_is_not_acknowledged_while_the_database_stalls(office: Office, database_file: Path):
+def test_click_is_told_that_it_did_not_count_while_the_database_stalls(office: Office, database_file: Path):
     office.waiting_session()
     bob, gate = office.workspace.person("bob"), office.gate()
 
     with stalled(database_file):
         click = bob.clicks(gate, "Approve & Continue")
 
-    assert click.warning
+    assert click.acked
+    assert ["busy" in message.text for message in bob.ephemerals("ops")] == [True]
     assert office.session().steps[0].status is StepStatus.WAITING_APPROVAL
 
 

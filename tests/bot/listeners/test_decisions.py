@@ -44,6 +44,16 @@ def test_requester_cannot_approve_own_session(alice, gate: Message, office: Offi
     assert len(office.audit("decision_refused")) == 1
 
 
+def test_click_that_does_not_count_leaves_the_message_as_it_was(alice, gina, gate: Message, office: Office):
+    shown = (gate.text, gate.blocks)
+
+    alice.clicks(gate, APPROVE)
+    gina.clicks(gate, APPROVE)
+
+    assert (office.gate().text, office.gate().blocks) == shown
+    assert office.workspace.journal.calls("chat.update") == []
+
+
 def test_double_click_decides_once_and_is_explained(bob, gate: Message, office: Office):
     bob.clicks(gate, APPROVE)
     second = bob.clicks(gate, APPROVE)

@@ -1,8 +1,8 @@
-"""The long campaign: ``python -m tests.crash.campaign.deep --sqlite 10000 --postgres 2000 --minutes 80``.
+"""The long campaign: ``python -m tests.crash.campaign.deep --sqlite 10000 --postgres 2000 --minutes 55 --jobs 2``.
 
-Every crash point of every scenario once, in an order drawn by the seed, and among them pairs of deaths; then pairs
-only, until the number of kills is reached or the time is over. It ends with what the documentation quotes, and fails
-with what broke.
+Every crash point of every scenario once, in an order drawn by the seed, and among them rows of deaths: a process
+dies, and the ones that come after it die too, up to six. Then rows of deaths only, until the number of kills is
+reached or the time is over. It ends with what the documentation quotes, as lines of Markdown, and with what broke.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
-from tests.crash.campaign.campaign import Campaign, Case, Outcome, postgres_campaign, sqlite_campaign
+from tests.crash.campaign.campaign import MOST_DEATHS, Campaign, Case, Outcome, postgres_campaign, sqlite_campaign
 from tests.crash.campaign.points import every_point
 from tests.crash.campaign.scenarios import SCENARIOS
 from tests.postgres import server_for
 
-LONGEST = 700  #: a second life has at most about so many points; one that is not reached kills nobody
+STOPPED = 0.4  #: of the cases on a server, other than single deaths, in which it is stopped
 SHOWN = 20  #: failed cases that are printed in full
 
 
@@ -37,6 +37,9 @@ class Tally:
     kills: int = 0
     cases: int = 0
     stops: int = 0
+    places: int = 0  #: crash points of all scenarios together
+    singles: set[tuple[str, int]] = field(default_factory=set)  #: which of them killed a process that was the first
+    rows: int = 0  #: cases in which more than one process died
     hits: Counter[str] = field(default_factory=Counter)
     failed: list[Outcome] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -46,24 +49,36 @@ class Tally:
         return self.kills < self.wanted and time.monotonic() < self.ends_at
 
     def add(self, outcome: Outcome, died: Counter[str]) -> None:
+        case = outcome.case
         with self.lock:
             self.cases += 1
             self.kills += died.total()
             self.hits += died
-            self.stops += sum("stop" in death.values() for death in outcome.case.deaths)
+            self.stops += sum("stop" in death.values() for death in case.deaths)
+            self.rows += died.total() > 1
+            self.singles |= {(case.scenario, point) for point in case.deaths[0] if died}
             if outcome.problems:
                 self.failed.append(outcome)
 
     def report(self) -> str:
+        """Return the figures as lines of Markdown, and what failed."""
         seconds = time.monotonic() - self.began
-        rare = sorted(name for name in every_point() if self.hits[name] < 20)
-        deaths = f"{self.kills} kills in {self.cases} cases, {self.stops} stops of the server"
-        pace = f"{seconds / 60:.1f} minutes, {1000 * seconds / max(1, self.kills):.0f} ms per kill"
+        kinds = {name: self.hits[name] for name in every_point()}
+        rare = sorted(name for name, count in kinds.items() if count < 20)
         lines = [
-            f"{self.name}: {deaths}, {len(self.failed)} cases failed, {pace}",
-            f"  {len(rare)} of {len(every_point())} kinds of point were hit less than 20 times: {', '.join(rare)}",
+            f"### {self.name}",
+            "",
+            f"- kills: {self.kills} in {self.cases} cases, {self.rows} of them with more than one death",
+            f"- scenarios: {len(SCENARIOS)}; crash points in them: {self.places}, visited: {len(self.singles)}",
+            f"- kinds of crash point: {len(kinds)}, each hit {min(kinds.values())} times or more, {len(rare)} under 20",
+            f"- immediate stops of the server: {self.stops}",
+            f"- time: {seconds / 60:.1f} minutes, {1000 * seconds / max(1, self.kills):.0f} ms per kill",
+            f"- problems: {len(self.failed)}",
+            *(["- rarest: " + ", ".join(f"`{name}` {kinds[name]}" for name in rare[:SHOWN])] if rare else []),
+            *(f"- failed: {outcome}" for outcome in self.failed[:SHOWN]),
+            "",
         ]
-        return "\n".join([*lines, *(f"  {outcome}" for outcome in self.failed[:SHOWN])])
+        return "\n".join(lines)
 
 
 class Supply:
@@ -90,16 +105,22 @@ class Supply:
     def _harder(
         self, singles: list[tuple[str, int]], counts: dict[str, int], dice: random.Random, *, stops: bool
     ) -> Case:
-        """Make a case with two deaths or, on a server, one in which the server is stopped."""
+        """Make a case with several deaths or, on a server, one in which the server is stopped.
+
+        A later life does what is left, so its points are drawn low; one that is not reached kills nobody.
+        """
         name, first = dice.choice(singles)
-        if stops and dice.random() < 0.25:
+        if stops and dice.random() < STOPPED:
             return Case(name, ({first: "stop"},))
-        return Case.killed(name, first, dice.randint(1, min(LONGEST, counts[name])))
+        left = max(8, counts[name] - first)
+        later = [dice.randint(1, max(2, left // 2)) for _ in range(dice.randint(1, MOST_DEATHS - 1))]
+        return Case.killed(name, first, *later)
 
 
 def run_on(tally: Tally, campaigns: list[Campaign], seed: int, *, stops: bool) -> None:
     """Let campaigns work off cases until the tally is full."""
     counts = {name: len(campaigns[0].count(name)) for name in SCENARIOS}
+    tally.places = sum(counts.values())
     supply = Supply(counts, seed, stops=stops)
     threads = [threading.Thread(target=_work, args=(tally, each, supply)) for each in campaigns]
     for thread in threads:
@@ -121,7 +142,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Kill the product many times.")
     parser.add_argument("--sqlite", type=int, default=10_000, help="kills on SQLite")
     parser.add_argument("--postgres", type=int, default=2_000, help="kills on PostgreSQL")
-    parser.add_argument("--minutes", type=float, default=80, help="in all, shared by the number of kills")
+    parser.add_argument("--minutes", type=float, default=55, help="in all, shared by the number of kills")
     parser.add_argument("--jobs", type=int, default=2, help="campaigns side by side")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

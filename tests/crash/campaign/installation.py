@@ -175,12 +175,25 @@ class Installation:
             )
 
     def turn(self) -> bool:
-        """Do everything that is due now; say whether there was anything."""
-        did = False
+        """Do everything that is due now; say whether there was anything.
+
+        The rows are swept only when nothing else is left, as the real queue does now and then: until then what was
+        deferred must be known without it.
+        """
+        if self._work_off() or self._deliver():
+            return True
         self._queue._sweep(self.uow)
+        return self._work_off()
+
+    def _work_off(self) -> bool:
+        did = False
         while (job := self._queue._heap.pop(self.clock.now())) is not None:
             self._carry(job)
             did = True
+        return did
+
+    def _deliver(self) -> bool:
+        did = False
         while self._deliverer.turn():
             assert self._deliverer.settle()
             did = True

@@ -19,8 +19,7 @@ from tests.crash.campaign.world import Line, World, read_lines
 
 OVER = {"completed", "completed_unverified", "failed", "rejected", "expired", "cancelled"}
 RAN = {"succeeded": 0, "failed": 1}
-#: A file carries no key of ours, so one that was completed by a process that then died is attached once more.
-FILES_REPEATED_PER_DEATH = 1
+REFUSED = {"U0DAVE tries"}  #: acts of people who may not
 REPEAT = "This may be shown twice"
 
 
@@ -38,7 +37,6 @@ class Evidence:
     attempts: dict[str, Row]
     decisions: list[Row]
     outbox: list[Row]
-    deaths: int  #: how many processes died
 
     def did(self, what: str, attempt: str = "") -> list[Line]:
         return [line for line in self.machine if line["did"] == what and attempt in {"", line["attempt"]}]
@@ -66,7 +64,6 @@ def gather(scenario: Scenario, world: World, rows: Rows) -> Evidence:
             " FROM decisions d JOIN gates g ON g.id = d.gate_id ORDER BY d.id"
         ),
         outbox=rows.read("SELECT key, session_id, purpose, ordinal, step_number, state FROM outbox ORDER BY id"),
-        deaths=world.lives() - 1,
     )
 
 
@@ -100,6 +97,9 @@ def nothing_acknowledged_is_lost(e: Evidence) -> Iterable[str]:
     entitled = {act.vote[1] for act in e.scenario.acts if act.vote}
     yield from (
         f"{row['person_user']} may not decide, and did" for row in e.decisions if row["person_user"] not in entitled
+    )
+    yield from (
+        f"{act} was refused, and told that it counted" for act in answers if act in REFUSED and answers[act] == "ok"
     )
     cancels = sum(line["kind"] == "session_cancel_asked" for line in e.audit)
     if cancels > 1 or (answers.get("cancel") == "ok" and not cancels):
@@ -180,9 +180,11 @@ def everything_is_shown_once(e: Evidence) -> Iterable[str]:
         extra = posts[row["key"]] - 1
         if extra > 0 and (e.scenario.history_readable or extra > marked[row["key"]]):
             yield f"the message {row['key']} was posted {posts[row['key']]} times, {marked[row['key']]} of them marked"
-    files = len(shared_files(e.slack))
-    if files > e.scenario.files + e.deaths * FILES_REPEATED_PER_DEATH:
-        yield f"{files} files were shown instead of {e.scenario.files}"
+    files = shared_files(e.slack)
+    marked_files = sum(REPEAT in str(line["text"]) for line in files)
+    most = e.scenario.files + (0 if e.scenario.history_readable else marked_files)
+    if not e.scenario.files <= len(files) <= most:
+        yield f"{len(files)} files were shown instead of {e.scenario.files}, {marked_files} of them marked"
     yield from _results(e)
 
 

@@ -159,7 +159,7 @@ def votes(
 
 
 def is_refused(person: Person) -> Act:
-    """Somebody clicks who may not decide: kept as evidence, and counted as nothing."""
+    """Somebody clicks who may not decide: kept as evidence, counted as nothing, and told so whenever it comes again."""
     return Act(f"{person.user} tries", asked(), lambda it: it.decides(person, f"{person.user} tries"))
 
 
@@ -240,6 +240,14 @@ _RUNNING = (
         files=1,
     ),
     Scenario(
+        name="output upload, history not readable",
+        acts=(starts("one-step"), votes(BOB)),
+        nature=Nature(printed="a line of output\n" * 400),
+        ends=_ends("completed"),
+        history_readable=False,
+        files=1,
+    ),
+    Scenario(
         name="restart during polling",
         acts=(
             starts("one-step"),
@@ -284,7 +292,7 @@ _RUNNING = (
         name="two sessions on one machine",
         acts=(starts("one-step", "a"), starts("one-step", "b"), votes(BOB, key="a"), votes(BOB, key="b")),
         ends=_ends("completed") | _ends("completed", key="b"),
-        nature=Nature(seconds=20),
+        nature=Nature(seconds=20, polls=(4.0, 20.0)),
     ),
     Scenario(
         name="pause and resume",
@@ -295,7 +303,7 @@ _RUNNING = (
             Act("resume", is_now(N.PAUSED), lambda it: it.resumes(ALICE)),
         ),
         ends=_ends("completed"),
-        nature=Nature(seconds=20),
+        nature=Nature(seconds=20, polls=(4.0, 20.0)),
     ),
     Scenario(
         name="history not readable",

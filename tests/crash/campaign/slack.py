@@ -17,6 +17,7 @@ from bot.delivery_sender import SlackSender
 from tests.crash.campaign.points import CrashPoints
 from tests.crash.campaign.world import Ledger, Line, StoredClock
 
+SHARED_AFTER = 20.0  #: seconds until a file that was taken is to be seen in its thread
 SHOWING = {"chat.postMessage", "chat.update", "chat.postEphemeral", "views.publish", "files.completeUploadExternal"}
 
 
@@ -57,7 +58,9 @@ class StoredSlack(WebClient):
         if not self._readable:
             raise SlackApiError("missing_scope", _refusal(method))  # type: ignore[no-untyped-call]
         oldest, thread = float(arguments["oldest"]), arguments.get("ts", "")
-        everything = [*shown(self._ledger.lines), *shared_files(self._ledger.lines)]
+        seen_by_now = self._clock.now().timestamp() - SHARED_AFTER
+        files = [m for m in shared_files(self._ledger.lines) if float(m["ts"]) < seen_by_now]
+        everything = [*shown(self._ledger.lines), *files]
         messages = [m for m in everything if m["channel"] == arguments["channel"]]
         mine = [m for m in messages if (m["ts"] == thread or m.get("thread_ts", "") == thread) and thread]
         roots = [m for m in messages if not m.get("thread_ts")]
@@ -94,7 +97,8 @@ def shared_files(lines: list[Line]) -> list[Line]:
         if line["call"] == "files.completeUploadExternal":
             files = json.loads(line["files"]) if isinstance(line["files"], str) else line["files"]
             place = {"channel": line["channel_id"], "thread_ts": line.get("thread_ts", ""), "ts": line["ts"]}
-            found.append(place | {"text": "", "files": [{"name": names[file["id"]]} for file in files]})
+            words = line.get("initial_comment", "")
+            found.append(place | {"text": words, "files": [{"name": names[file["id"]]} for file in files]})
     return found
 
 

@@ -1,7 +1,7 @@
-"""Which crash points a short run visits: every n-th of each scenario, beginning elsewhere each day.
+"""Which crash points a run visits: all of them on SQLite, every n-th on PostgreSQL, beginning elsewhere each day.
 
-Nothing is drawn by lot. The day's number is the turn; RUNBOOK_CRASH_TURN repeats another day, RUNBOOK_CRASH_STRIDE=1
-visits every point.
+Nothing is drawn by lot. The day's number is the turn; RUNBOOK_CRASH_TURN repeats another day, RUNBOOK_CRASH_STRIDE
+visits more or fewer points on both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from tests.crash.campaign.scenarios import SCENARIOS
 
-SQLITE_STRIDE = 20
+SQLITE_STRIDE = 1
 POSTGRES_STRIDE = 100
 
 

@@ -53,6 +53,9 @@ FORGERIES = {
     "second effect": Forgery(_twice("machine", "did", "effect"), "took effect 2 times"),
     "no intent": Forgery(_without(kind="step_claimed"), "sent without its intent on record"),
     "no approval": Forgery(_without(kind="step_approve"), "sent without an approval on record"),
+    "refusal forgotten": Forgery(
+        lambda e: replace(e, people=[*e.people, {"act": "U0DAVE tries", "answer": "ok"}]), "and told that it counted"
+    ),
     "cut audit trail": Forgery(_without(kind="step_submitted"), "breaks the chain"),
     "silent change": Forgery(_without(kind="step_ended"), "have holes or doubles"),
     "failure without evidence": Forgery(_attempts(status="failed"), "is said to have failed"),

@@ -1,7 +1,6 @@
 """Processes die by SIGKILL at crash points of every scenario, on SQLite; judges outside the product look at the rest.
 
-A day's run visits a slice of all points (see ``slices``) and at least one place of every kind of point; the deep run
-visits all of them and many pairs.
+Every point of every scenario is visited once (see ``slices``); the deep run adds rows of deaths.
 """
 
 from __future__ import annotations
@@ -21,9 +20,7 @@ def is_survived(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_killed_at_a_slice_of_its_points_the_scenario_loses_and_repeats_nothing(
-    on_sqlite: Campaign, scenario: str
-) -> None:
+def test_killed_at_any_of_its_points_the_scenario_loses_and_repeats_nothing(on_sqlite: Campaign, scenario: str) -> None:
     points = on_sqlite.count(scenario)
 
     for number in points_of(scenario, len(points), stride=SQLITE_STRIDE):

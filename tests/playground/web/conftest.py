@@ -15,7 +15,7 @@ from playground.stage import Stage
 from playground.web import Page
 from playground.web.guard import TOKEN_HEADER
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
