@@ -6,10 +6,13 @@ Nothing here connects to anything while it wires; the tests call the same functi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from slack_sdk import WebClient
 
@@ -30,13 +33,18 @@ from engine.policy import Policy
 from engine.ports import AuditRecord, Catalog, Check, Clock, Connector, Directory, Ids, Level, UnitOfWorkFactory
 from engine.preparation import LOCAL, Preparation
 from engine.service import Parts, Service
-from engine.worker import Worker, WorkerParts
+from engine.worker import Patience, Worker, WorkerParts
 from storage.audit import verify
 from storage.catalog import FileCatalog, lint
 from storage.database import Database, acquire_process_lock, open_database
 from storage.migrate import current, upgrade
+from storage.moving import copy_rows
 from storage.policy_file import load_policy
+from storage.presence import Presence
 from storage.queue import EmbeddedQueue
+
+if TYPE_CHECKING:
+    from storage.team_queue import TeamQueue
 
 log = get_logger("bootstrap")
 START_SECONDS = 10  #: for the questions that Slack is asked at start
@@ -45,7 +53,7 @@ START_SECONDS = 10  #: for the questions that Slack is asked at start
 class Wakes:
     """The work queue, and whoever else wants to know that a transaction has committed."""
 
-    def __init__(self, queue: EmbeddedQueue) -> None:
+    def __init__(self, queue: EmbeddedQueue | TeamQueue) -> None:
         self.queue = queue
         self.listeners: list[Callable[[], None]] = []
 
@@ -102,8 +110,8 @@ def build_core(settings: Settings) -> Core:
     catalog = FileCatalog(_folder(settings.runbook_dir))
     database = open_database(settings.database_url)
     owner = f"bot-{ids.ulid()}"
-    wakes = Wakes(EmbeddedQueue(clock, threads=settings.workers))
-    uow = database.unit_of_work(wakes, owner=owner)
+    wakes = Wakes(_queue(settings, database, clock))
+    uow = database.unit_of_work(wakes, owner=owner, lease=timedelta(seconds=settings.lease_seconds))
     wakes.queue.sweep_with(uow)
     connectors = _connectors(settings, clock, ids)
     client = _client(settings)
@@ -142,6 +150,9 @@ def build_application(settings: Settings) -> Application:
     """Wire the whole product, ready to ``run``."""
     require_slack(settings)
     core = build_core(settings)
+    alone = core.database.kind == "sqlite"
+    lease = timedelta(seconds=settings.lease_seconds)
+    stop = Event()
     worker = Worker(
         WorkerParts(
             uow=core.uow,
@@ -153,6 +164,8 @@ def build_application(settings: Settings) -> Application:
             owner=core.owner,
             log=get_logger("worker").bind(actor="system").info,
             secrets=settings.secrets(),
+            patience=Patience() if alone else Patience(guard=lease),
+            stopping=stop.is_set,
         )
     )
     deliverer = Deliverer(core.uow, core.clock, sender=SlackSender(core.client), renderer=Renderer(core.clock))
@@ -166,15 +179,39 @@ def build_application(settings: Settings) -> Application:
             queue=core.wakes.queue,
             prepare_database=lambda: upgrade(settings.database_url),
             lock=lambda: acquire_process_lock(settings.database_url),
-            alone=core.database.kind == "sqlite",
+            alone=alone,
+            presence=lambda: _presence(core, lease),
+            stop=stop,
         )
     )
+
+
+def _queue(settings: Settings, database: Database, clock: Clock) -> EmbeddedQueue | TeamQueue:
+    """Choose the queue by the database: one process has its own, several share one in PostgreSQL."""
+    if database.kind == "sqlite":
+        return EmbeddedQueue(clock, threads=settings.workers)
+    from storage.team_queue import TeamQueue  # noqa: PLC0415 - its libraries cost a start on SQLite for nothing
+
+    return TeamQueue(database.engine.url, clock, threads=settings.workers)
+
+
+def _presence(core: Core, lease: timedelta) -> AbstractContextManager[object]:
+    if core.database.kind == "sqlite":
+        return nullcontext()  # the lock file says who is there
+    return Presence(core.database, owner=core.owner, version=version("runbook-bot"), lease=lease)
 
 
 def migrate_database(settings: Settings) -> str:
     """Bring the tables to this version; return the revision."""
     upgrade(settings.database_url)
     return current(settings.database_url) or "none"
+
+
+def copy_database(settings: Settings, source: str) -> int:
+    """Prepare an empty database and copy every row of another one into it; return how many."""
+    upgrade(source)
+    upgrade(settings.database_url)
+    return copy_rows(source, settings.database_url)
 
 
 def lint_files(paths: Iterable[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bot import cli_text
-from bot.bootstrap import build_application, lint_files, migrate_database, verify_audit
+from bot.bootstrap import build_application, copy_database, lint_files, migrate_database, verify_audit
 from bot.cli_shared import core
 from bot.diagram import session_diagram, step_diagram
 from bot.doctor import examine
@@ -43,10 +43,16 @@ def serve() -> None:
     build_application(settings).run()
 
 
-def migrate() -> None:
-    """Bring the database to this version's tables."""
+def migrate(
+    copy_from: Annotated[
+        str, typer.Option(help="Address of another database: copy all of it into this one, which must be empty.")
+    ] = "",
+) -> None:
+    """Bring the database to this version's tables, or fill an empty one with the rows of another."""
     settings = load_settings()
     configure(level="WARNING", secrets=settings.secrets())
+    if copy_from:
+        typer.echo(f"{copy_database(settings, copy_from)} rows were copied.")
     typer.echo(f"The database is at revision {migrate_database(settings)}.")
 
 

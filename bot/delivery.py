@@ -189,6 +189,9 @@ class Deliverer:
 
     def _carry(self, message: Message) -> int:
         outcome = self._deliver(message)
+        if outcome is None:
+            log.warning("claim_lost", key=message.key)
+            return 0
         for wait in REPORT_WAITS:
             try:
                 return self._record(message, outcome)
@@ -203,9 +206,12 @@ class Deliverer:
             uow.commit()
         return 1
 
-    def _deliver(self, message: Message) -> Outcome:
+    def _deliver(self, message: Message) -> Outcome | None:
         with self._uow() as uow:
             parcel = self._renderer.render(uow, message)
+            held = uow.outbox.holds(message)
+        if not held:  # this process was held up for so long that it was thought dead: somebody else sends it
+            return None
         if parcel is None:
             return Sent(ts=message.ts)
         looked = message.state != "unknown"

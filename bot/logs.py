@@ -25,6 +25,7 @@ MUTED = (
     "azure.identity",
     "alembic",
     "apscheduler",
+    "procrastinate",
     "uvicorn.error",
     "uvicorn.access",
 )

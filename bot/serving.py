@@ -6,8 +6,10 @@ runs is finished. It must never pick an implementation; that is ``bot.bootstrap`
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ from engine.worker import Worker
 
 log = get_logger("serving")
 DRAIN_SECONDS = 15.0  #: for what runs when the process is asked to stop
+HARD_SECONDS = 18.0  #: from then on nothing is waited for; service managers give 20 or 30 until they kill
 SLACK_RETRY_SECONDS = 5.0  #: between two tries to reach Slack at start
 
 
@@ -92,6 +95,24 @@ class Serving:
     prepare_database: Callable[[], None]
     lock: Callable[[], AbstractContextManager[object]]
     alone: bool  #: no other process can serve this database at the same time
+    presence: Callable[[], AbstractContextManager[object]]  #: held while we serve: others see that we are there
+    stop: threading.Event  #: set when the process was asked to end
+
+
+class Drain:
+    """The time that is left for what runs, shared by all that is waited for one after the other."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+
+    def begin(self) -> None:
+        """Let the time run from now."""
+        self._end = time.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left; all of them before anybody asked to stop."""
+        return self._seconds if self._end is None else max(self._end - time.monotonic(), 0.1)
 
 
 class Application:
@@ -99,7 +120,8 @@ class Application:
 
     def __init__(self, serving: Serving) -> None:
         self._it = serving
-        self._stop = threading.Event()
+        self._stop = serving.stop
+        self._drain = Drain(DRAIN_SECONDS)
         self._trouble = "not connected yet"
         self._metrics = Metrics()
         self._sockets: SocketMode | None = None
@@ -108,11 +130,13 @@ class Application:
         """Serve until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
+        threading.Thread(target=_end_by_all_means, args=(self._stop,), name="end", daemon=True).start()
         with ExitStack() as stack:
             stack.callback(self._it.core.close)
             stack.enter_context(self._it.lock())
             self._it.prepare_database()
             self._take_over()
+            stack.enter_context(self._it.presence())
             self._serve(stack)
 
     def stop(self) -> None:
@@ -137,10 +161,11 @@ class Application:
         self._start_workers(stack, requests)
         app = self._app(stack, identity, requests)
         self._start_doors(stack, app)
-        _thread(stack, "catalog", self._warm_catalog)
+        self._thread(stack, "catalog", self._warm_catalog)
         self._trouble = ""
         log.info("serving", workspace=identity.team, socket_mode=self._it.settings.socket_mode)
         self._stop.wait()
+        self._drain.begin()
         log.info("stopping")
 
     def _take_over(self) -> None:
@@ -178,8 +203,8 @@ class Application:
             "expire": service.expire,
             "remind": service.remind,
         }
-        _thread(stack, "queue", lambda: it.queue.run(handlers, self._stop))
-        _thread(stack, "outbox", lambda: it.deliverer.run(self._stop))
+        self._thread(stack, "queue", lambda: it.queue.run(handlers, self._stop))
+        self._thread(stack, "outbox", lambda: it.deliverer.run(self._stop))
         clockwork = Clockwork({"sweep": it.queue.wake, "outbox": it.deliverer.wake})
         clockwork.start()
         stack.callback(clockwork.stop)
@@ -213,7 +238,8 @@ class Application:
             stack.callback(self._sockets.close)
             self._connect(self._sockets)
         if settings.port is not None:
-            _serve_http(stack, self._http(app), host=settings.http_host, port=settings.port)
+            stop = _serve_http(self._http(app), host=settings.http_host, port=settings.port, drain=self._drain)
+            stack.callback(stop)
 
     def _connect(self, sockets: SocketMode) -> None:
         while not self._stop.is_set():
@@ -238,6 +264,11 @@ class Application:
             metrics.registry,
             routers,
         )
+
+    def _thread(self, stack: ExitStack, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        stack.callback(lambda: thread.join(self._drain.left()))
 
     def _warm_catalog(self) -> None:
         """Read every runbook once, so that nobody waits for version control to say who changed it."""
@@ -281,14 +312,8 @@ class Application:
             return {status: float(count) for status, count in uow.sessions.counts().items()}
 
 
-def _thread(stack: ExitStack, name: str, work: Callable[[], None]) -> None:
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    thread.start()
-    stack.callback(lambda: thread.join(DRAIN_SECONDS))
-
-
-def _serve_http(stack: ExitStack, app: FastAPI, *, host: str, port: int) -> None:
-    """Serve HTTP from a thread; when this returns, the port is open or the start has failed."""
+def _serve_http(app: FastAPI, *, host: str, port: int, drain: Drain) -> Callable[[], None]:
+    """Serve HTTP from a thread; when this returns, the port is open or the start has failed. Returns how to end it."""
     config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="http", daemon=True)
@@ -302,6 +327,14 @@ def _serve_http(stack: ExitStack, app: FastAPI, *, host: str, port: int) -> None
 
     def stop() -> None:
         server.should_exit = True
-        thread.join(DRAIN_SECONDS)
+        thread.join(drain.left())
 
-    stack.callback(stop)
+    return stop
+
+
+def _end_by_all_means(stop: threading.Event) -> None:
+    """End in time even if a call to the outside does not come back: what it was about stands in the rows."""
+    stop.wait()
+    threading.Event().wait(HARD_SECONDS)
+    log.warning("left_behind", threads=sorted(thread.name for thread in threading.enumerate()))
+    os._exit(0)

@@ -89,6 +89,13 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=8, alias="RUNBOOK_WORKERS", ge=1, le=64, description="Threads that talk to machines at the same time."
     )
+    lease_seconds: float = Field(
+        default=60,
+        alias="RUNBOOK_LEASE_SECONDS",
+        ge=1,
+        le=600,
+        description="PostgreSQL: how long a silent replica is believed to be alive. 30 to 60 suits most; see scaling.",
+    )
     poll_seconds: Listed = Field(
         default=("5", "10", "15", "20", "30"),
         alias="RUNBOOK_POLL_SECONDS",

@@ -32,8 +32,8 @@ class Dispatcher:
         step = _ready_step(session, self._rows.now()) if session else None
         if session is None or step is None:
             return
-        if self._voided(session, step) or not self._ready(session, step):
-            return
+        if self._voided(session, step) or not self._ready(session, step) or self._parts.stopping():
+            return  # where the process is stopping, the row stays as it is: another one or the next start finds it
         claimed = self._claim(session, step)
         if claimed:
             self._send(*claimed)
@@ -115,6 +115,7 @@ class Dispatcher:
             owner=self._parts.owner,
             not_after=now + self._parts.patience.start_within,
             hard_deadline=answer_by,
+            guard_at=now + self._parts.patience.guard if self._parts.patience.guard else None,
         )
         try:
             after = self._rows.record(session, event, "step_claimed", step.number, {"attempt": attempt_id})
@@ -132,6 +133,12 @@ class Dispatcher:
         return checked, claimed, command_for(checked, replace(claimed, planned=step.planned))
 
     def _send(self, session: Session, step: Step, command: Command) -> None:
+        if self._parts.stopping():
+            self._not_started(session, step, Transient("The bot was stopping; nothing was sent.", retry_after=1))
+            return
+        if not self._still_mine(step):
+            self._parts.log("claim_lost", session_id=session.id, step=step.number, attempt=command.attempt_id)
+            return
         self._parts.log(
             "[EXECUTE_STEP] sending",
             session_id=session.id,
@@ -149,6 +156,19 @@ class Dispatcher:
         else:
             submitted(self._rows, session, command, handle)
 
+    def _still_mine(self, step: Step) -> bool:
+        """After a delay, look whether we were thought dead meanwhile: then whoever took over decides."""
+        attempt = step.attempt
+        assert attempt is not None
+        assert attempt.created_at is not None
+        assert attempt.not_after is not None
+        now = self._rows.now()
+        if now - attempt.created_at <= self._parts.patience.held_up:
+            return True
+        with self._uow() as uow:
+            found = uow.attempts.get(attempt.id)
+        return found is not None and found[0].owner == self._parts.owner and now < attempt.not_after
+
     def _not_started(self, session: Session, step: Step, refusal: Transient | Permanent) -> None:
         attempt = step.attempt
         assert attempt is not None
@@ -157,7 +177,7 @@ class Dispatcher:
             wait = timedelta(seconds=refusal.retry_after) if refusal.retry_after else self._parts.patience.throttled
             retry_at = self._rows.now() + wait
         result = Result(status=AttemptStatus.NOT_STARTED, message=str(refusal))
-        event = ev.Ended(attempt_id=attempt.id, result=result, retry_at=retry_at)
+        event = ev.Ended(attempt_id=attempt.id, result=result, retry_at=retry_at, owner=self._parts.owner)
         self._rows.record(
             session, event, "step_not_started", step.number, {"attempt": attempt.id, "reason": str(refusal)}
         )
@@ -165,6 +185,10 @@ class Dispatcher:
     def _look_up_later(self, session: Session, step: Step, command: Command, doubt: Indeterminate) -> None:
         """It may have arrived: note that it must be looked up, and leave the rest to ``observe``."""
         with self._uow() as uow:
+            found = uow.attempts.get(command.attempt_id)
+            if found is None or found[0].owner != self._parts.owner or found[0].status is not AttemptStatus.SUBMITTING:
+                self._parts.log("event_dropped", session_id=session.id, kind="submit_uncertain", reason="taken over")
+                return
             uow.audit.append(
                 "submit_uncertain",
                 at=self._rows.now(),
@@ -206,7 +230,7 @@ def command_for(session: Session, step: Step) -> Command:
 
 def submitted(rows: Recorder, session: Session, command: Command, handle: Handle) -> None:
     """Record that the outside system has the command, and when to look at it first."""
-    event = ev.Submitted(attempt_id=command.attempt_id, handle=dict(handle))
+    event = ev.Submitted(attempt_id=command.attempt_id, handle=dict(handle), owner=rows.parts.owner)
     wait = rows.connector(session.plan.target).describe().poll_seconds[0]
 
     def record() -> None:

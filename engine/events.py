@@ -62,6 +62,7 @@ class Claimed:
     owner: str
     not_after: datetime
     hard_deadline: datetime
+    guard_at: datetime | None = None  #: when somebody is to see whether the owner is still there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,7 @@ class Submitted:
 
     attempt_id: str
     handle: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""  #: who reports; refused when the attempt is another process's by now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,7 @@ class Ended:
     verdict: str = ""  #: empty: the expectations hold; else a sentence about the first that does not
     captured: tuple[tuple[str, str], ...] = ()
     retry_at: datetime | None = None  #: for a result that allows it: when to try again
+    owner: str = ""  #: who reports on what it was sending; refused when the attempt is another process's by now
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,8 @@ def _claimed(work: Work, event: ev.Claimed) -> None:
         captured=(),
         finished_at=None,
     )
+    if event.guard_at is not None:
+        work.effects.append(ObserveAttempt(attempt_id=attempt.id, not_before=event.guard_at))
 
 
 def _delayed(work: Work, event: ev.Delayed) -> None:
@@ -142,7 +144,7 @@ def _not_running(work: Work, number: int) -> Step:
 
 
 def _submitted(work: Work, event: ev.Submitted) -> None:
-    step, attempt = work.live_attempt(event.attempt_id)
+    step, attempt = work.live_attempt(event.attempt_id, event.owner)
     if attempt.status is not AttemptStatus.SUBMITTING:
         raise Conflict(f"Attempt {attempt.id} was already accepted.")
     accepted = replace(attempt, status=AttemptStatus.ACCEPTED, handle=dict(event.handle))
@@ -160,7 +162,7 @@ def _seen_running(work: Work, event: ev.SeenRunning) -> None:
 
 
 def _ended(work: Work, event: ev.Ended) -> None:
-    step, attempt = work.live_attempt(event.attempt_id)
+    step, attempt = work.live_attempt(event.attempt_id, event.owner)
     result = event.result
     if result.status not in TERMINAL_ATTEMPTS:
         raise Bug(f"An attempt cannot end as {result.status.value}.")

@@ -27,6 +27,8 @@ class Patience:
     clock_skew: timedelta = timedelta(seconds=60)  #: between this clock and a machine's
     answer_grace: timedelta = timedelta(minutes=3)  #: after the command's own time limit
     throttled: timedelta = timedelta(seconds=30)  #: when the other side asked for patience without saying how long
+    guard: timedelta | None = None  #: where several processes serve: from the claim to the look whether its owner lives
+    held_up: timedelta = timedelta(seconds=5)  #: between claim and sending; then look whether the claim still holds
     lookups: tuple[float, ...] = (0, 5, 15, 30, 60, 120)  #: seconds between look-ups of what may have been sent
 
 
@@ -44,6 +46,7 @@ class WorkerParts:
     log: Callable[..., None]
     secrets: tuple[str, ...] = ()  #: values that must never be stored or shown
     patience: Patience = Patience()
+    stopping: Callable[[], bool] = lambda: False  #: true once the process was asked to end: nothing new is sent
 
 
 class Recorder:

@@ -84,6 +84,8 @@ class Watcher:
 
     def _reconcile(self, session: Session, step: Step, attempt: Attempt, looks: int) -> None:
         """A command that may have been sent: find it by its name, or prove that it never arrived."""
+        if not self._taken_over(session, step, attempt):
+            return
         command = command_for(session, step)
         try:
             handle = self._rows.connector(session.plan.target).reconcile(command)
@@ -97,6 +99,21 @@ class Watcher:
         else:
             self._look_up_again(attempt, looks)
 
+    def _taken_over(self, session: Session, step: Step, attempt: Attempt) -> bool:
+        """Become the one who follows it; False while its sender may still be at it."""
+        with self._uow() as uow:
+            taken = uow.attempts.take_over(attempt.id, now=self._rows.now())
+            if taken and attempt.owner != self._parts.owner:
+                uow.audit.append(
+                    "attempt_taken_over",
+                    at=self._rows.now(),
+                    session_id=session.id,
+                    step_number=step.number,
+                    data={"attempt": attempt.id, "from": attempt.owner, "by": self._parts.owner},
+                )
+                uow.commit()
+        return taken
+
     def _looked_enough(self, looks: int) -> bool:
         """One look proves nothing: Azure shows late what it accepted, and our own clock may have jumped ahead."""
         return looks >= len(self._parts.patience.lookups)
@@ -107,7 +124,7 @@ class Watcher:
             status=AttemptStatus.NOT_STARTED,
             message="It never arrived: it is not known under its name, and its start deadline has passed.",
         )
-        event = ev.Ended(attempt_id=attempt.id, result=result)
+        event = ev.Ended(attempt_id=attempt.id, result=result, owner=self._parts.owner)
         self._rows.record(session, event, "step_not_started", step.number, {"attempt": attempt.id})
 
     def _look_up_again(self, attempt: Attempt, looks: int) -> None:
@@ -139,7 +156,9 @@ class Watcher:
             duration_seconds=raw.duration_seconds,
             message="" if status is AttemptStatus.SUCCEEDED else raw.message,
         )
-        event = ev.Ended(attempt_id=attempt.id, result=result, verdict=verdict, captured=captured)
+        sought = attempt.status is AttemptStatus.SUBMITTING  # then it is ours; whatever runs is anybody's to follow
+        owner = self._parts.owner if sought else ""
+        event = ev.Ended(attempt_id=attempt.id, result=result, verdict=verdict, captured=captured, owner=owner)
         facts = {"attempt": attempt.id, "outcome": status.value, "exit_code": raw.exit_code}
         self._rows.record(session, event, "step_ended", step.number, facts)
         self._parts.log("[EXECUTE_STEP] ended", session_id=session.id, step=step.number, **facts)

@@ -74,11 +74,13 @@ class Work:
                 return step, step.gate
         raise Conflict("This request was already closed.")
 
-    def live_attempt(self, attempt_id: str) -> tuple[Step, Attempt]:
-        """Return the running step whose newest attempt this is."""
+    def live_attempt(self, attempt_id: str, owner: str = "") -> tuple[Step, Attempt]:
+        """Return the running step whose newest attempt this is; with ``owner`` only while it is that process's."""
         for step in self.session.steps:
             attempt = step.attempt
             if attempt and attempt.id == attempt_id:
+                if owner not in {"", attempt.owner}:
+                    raise Conflict(f"Attempt {attempt_id} was taken over by another process.")
                 if step.status is StepStatus.RUNNING and attempt.status not in TERMINAL_ATTEMPTS:
                     return step, attempt
                 break

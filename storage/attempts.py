@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select, update
 
 from engine.model import Attempt, Target
+from storage.leases import SENDING, Asked, let_go
 from storage.loading import FRESH
 from storage.mapping import Values
 from storage.restoring import attempt_from, target_from
@@ -39,6 +40,12 @@ class SqlAttempts:
 
     def checks(self, attempt_id: str) -> int:
         return self._tx.one(_CHECKS, {"wanted": attempt_id}) or 0
+
+    def take_over(self, attempt_id: str, *, now: datetime) -> bool:
+        tx = self._tx
+        asked = Asked(now=now, stuck=now - SENDING, owner=tx.owner, lease=tx.lease, on_postgres=tx.on_postgres)
+        free = update(AttemptRow).where(AttemptRow.id == attempt_id, let_go(asked))
+        return self._tx.write(free.values(owner=self._tx.owner)) > 0
 
     def cleaned(self, attempt_id: str, *, at: datetime) -> None:
         self._note(attempt_id, {"cleaned_at": at, "clean_due_at": None})

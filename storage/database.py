@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -21,6 +22,7 @@ from engine.errors import Misconfigured
 from engine.ports import WorkQueue
 from storage.connecting import connect, parse
 from storage.migrate import require_current
+from storage.transaction import LEASE
 from storage.unit_of_work import SqlUnitOfWork
 
 
@@ -36,9 +38,9 @@ class Database:
         """``sqlite`` or ``postgresql``."""
         return self.engine.dialect.name
 
-    def unit_of_work(self, queue: WorkQueue, *, owner: str = "") -> Callable[[], SqlUnitOfWork]:
-        """Return the factory of units; ``owner`` is the name that this process writes into its attempts."""
-        return lambda: SqlUnitOfWork(self._session(), queue, owner)
+    def unit_of_work(self, queue: WorkQueue, *, owner: str, lease: timedelta = LEASE) -> Callable[[], SqlUnitOfWork]:
+        """Return the factory of units; ``owner`` is the name that this process writes into what it has begun."""
+        return lambda: SqlUnitOfWork(self._session(), queue, owner=owner, lease=lease)
 
     def check(self) -> None:
         """Return if the database answers and has the tables of this version; else raise what is wrong."""

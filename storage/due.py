@@ -7,16 +7,29 @@ here may write, and nothing may be due only because a queue knows it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, TextClause, and_, bindparam, exists, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Interval,
+    Select,
+    TextClause,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from engine.model import AttemptStatus, SessionStatus, StepStatus
 from engine.ports import Job
 from storage.columns import UtcDateTime
+from storage.leases import SENDING, Asked, orphaned
 from storage.ledgers import InboxRow
 from storage.tables import (
     HOLDS_TARGET,
@@ -31,9 +44,6 @@ from storage.tables import (
 )
 from storage.transaction import Transaction
 
-#: How long handing a command over may take before whoever does it counts as dead (PostgreSQL: any process).
-LEASE = timedelta(seconds=60)
-
 _SENT = AttemptRow.status.in_([AttemptStatus.ACCEPTED, AttemptStatus.RUNNING])
 _MAY_RUN = StepRow.queue_number.is_not(None)
 _UNCLEAN = and_(
@@ -43,22 +53,24 @@ _UNCLEAN = and_(
 
 #: What the statements are asked with. They are put together once, because the rows are asked every few seconds.
 _NOW = bindparam("now", type_=UtcDateTime())
-_LEASED = bindparam("leased", type_=UtcDateTime())
+_STUCK = bindparam("stuck", type_=UtcDateTime())
+_LEASE = bindparam("lease", type_=Interval())
 _OWNER: BindParameter[str] = bindparam("owner")
 _MOST: BindParameter[int] = bindparam("most")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """A look at the rows at one moment, by the process ``owner``."""
+    """A look at the rows at one moment."""
 
     tx: Transaction
-    owner: str
     now: datetime
     limit: int
 
     def jobs(self) -> tuple[Job, ...]:
-        bounds = {"now": self.now, "leased": self.now - LEASE, "owner": self.owner, "most": self.limit}
+        tx = self.tx
+        asked = {"now": self.now, "stuck": self.now - SENDING, "owner": tx.owner, "lease": tx.lease}
+        bounds = {**asked, "most": self.limit}
         found = [
             Job(task=task, id=str(row_id))
             for task, query in _kinds(self.tx.on_postgres)
@@ -75,13 +87,14 @@ class Due:
 @cache
 def _kinds(on_postgres: bool) -> tuple[tuple[str, Select[Any]], ...]:  # noqa: FBT001 - the key of the cache
     """For each task, whose rows are due."""
+    asked = Asked(now=_NOW, stuck=_STUCK, owner=_OWNER, lease=_LEASE, on_postgres=on_postgres)
     found = (
         ("start", _undone()),
         ("run", _approved()),
         ("run", _queued()),
         ("cancel", _unwatched().where(AttemptRow.cancel_requested)),
         ("observe", _unwatched()),
-        ("observe", _attempts().where(IS_LIVE, _orphaned(on_postgres=on_postgres))),
+        ("observe", _attempts().where(IS_LIVE, orphaned(asked))),
         ("expire", _gates().where(GateRow.expires_at <= _NOW)),
         ("remind", _gates().where(_reminds())),
         ("cleanup", _attempts().where(_UNCLEAN, _dirty())),
@@ -140,18 +153,6 @@ def _gates() -> Select[Any]:
 def _unwatched() -> Select[Any]:
     time_has_come = or_(AttemptRow.next_check_at.is_(None), AttemptRow.next_check_at <= _NOW)
     return _attempts().where(IS_LIVE, _SENT, time_has_come)
-
-
-def _orphaned(*, on_postgres: bool) -> ColumnElement[bool]:
-    """An attempt that may have been sent and must be looked up.
-
-    Its sender says so, or has been silent for longer than sending takes: it is gone, or is our own and could not
-    write down what became of it. On SQLite there is no other process, so one of another owner is orphaned at once.
-    """
-    silent = or_(AttemptRow.created_at <= _LEASED, AttemptRow.not_after <= _NOW)
-    lost = silent if on_postgres else or_(silent, AttemptRow.owner != _OWNER)
-    gone = and_(AttemptRow.next_check_at.is_(None), lost)
-    return and_(AttemptRow.status == AttemptStatus.SUBMITTING, or_(AttemptRow.next_check_at <= _NOW, gone))
 
 
 def _reminds() -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""The tables beside the sessions: what came in, what must be shown, the audit chain, the installation's facts.
+"""The tables beside the sessions: what came in, what must be shown, the audit chain, who serves, small facts.
 
 Rows of the audit chain are only ever added: triggers in the first migration refuse everything else.
 """
@@ -57,6 +57,7 @@ class OutboxRow(Base):
     not_before: Mapped[datetime | None]
     error: Mapped[str]
     sending_since: Mapped[datetime | None]
+    sender: Mapped[str] = mapped_column(server_default="")  # the process that took it last
 
     __table_args__ = (
         CheckConstraint("state IN ('ready', 'sending', 'sent', 'unknown', 'dead')", name="state"),
@@ -86,6 +87,19 @@ class AuditRow(Base):
     hash: Mapped[Digest]
 
     __table_args__ = (Index("ix_audit_events_session_id", "session_id", "seq"),)
+
+
+class ReplicaRow(Base):
+    """A process that serves this database on PostgreSQL; all times are the database's."""
+
+    __tablename__ = "replicas"
+
+    owner: Mapped[Key]
+    host: Mapped[str]
+    version: Mapped[str]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    gone_since: Mapped[datetime | None]  # when another replica first saw that nobody holds its lock
 
 
 class SettingRow(Base):

@@ -1,7 +1,10 @@
-"""Bringing the tables up to date, by one process at a time, and refusing tables that are newer than the code.
+"""Bringing the tables up to date, by one process at a time, and refusing tables that the code cannot serve.
 
-Migrations only go forward. Nothing here may touch rows of its own accord. Alembic is imported only when tables have
-to be changed, because a serving process pays for what it imports in seconds at its start and in memory for good.
+Migrations only go forward. Newer tables say which revision's code may still serve them, so that old and new replicas
+run side by side while one replaces the other. Nothing here may touch any other row.
+
+Alembic is imported only when tables have to be changed, because a serving process pays for what it imports in seconds
+at its start and in memory for good.
 """
 
 from __future__ import annotations
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATION_LOCK = 0x52554E_0003  # the number of the PostgreSQL lock under which tables are changed
+SERVED_BY = "0003"  #: the oldest revision whose code serves the tables of this version; only a release may raise it
+SERVED_BY_SETTING = "schema.served_by"
+_SERVED_BY = text("SELECT value FROM settings WHERE name = :name")
+_SAY_SERVED_BY = text(
+    "INSERT INTO settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _FOLDER = Path(__file__).with_name("migrations")
 #: Every revision of this version, oldest first: files are named by number, and each revises the one before it.
 REVISIONS = tuple(sorted(path.name.partition("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")))
@@ -32,8 +41,9 @@ def upgrade(url: str) -> None:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             _refuse_newer(connection)
-            if _revision(connection) != REVISIONS[-1]:
+            if _revision(connection) in {None, *REVISIONS[:-1]}:
                 _change_tables(connection)
+                connection.execute(_SAY_SERVED_BY, {"name": SERVED_BY_SETTING, "value": SERVED_BY})
     except StorageUnavailable as error:
         raise Misconfigured(f"The database cannot be prepared: {error.message}", hint=error.hint) from error
     finally:
@@ -54,7 +64,7 @@ def require_current(connection: Connection) -> None:
     """Return if the tables are those of this version; else say what to do."""
     _refuse_newer(connection)
     revision, head = _revision(connection), REVISIONS[-1]
-    if revision != head:
+    if revision in {None, *REVISIONS[:-1]}:
         raise Misconfigured(
             f"The database has revision {revision or 'none'}, this version needs {head}.", hint="Run `runbook migrate`."
         )
@@ -86,7 +96,11 @@ def _revision(connection: Connection) -> str | None:
 
 def _refuse_newer(connection: Connection) -> None:
     revision = _revision(connection)
-    if revision is not None and revision not in REVISIONS:
+    if revision in {None, *REVISIONS}:
+        return
+    # An older version may serve newer tables if they say so: both run side by side during an upgrade.
+    served_by = connection.execute(_SERVED_BY, {"name": SERVED_BY_SETTING}).scalar_one_or_none()
+    if served_by not in REVISIONS:
         raise Misconfigured(
             f"The database has revision {revision}, which this version does not know.",
             hint="It was written by a newer version: install that one, or restore a backup.",

@@ -7,7 +7,7 @@ message waits while an earlier one was never shown, and all wait for the thread'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, case, func, literal, or_, select, update
@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 from engine.effects import Purpose
 from engine.model import Person, Place, Session
 from engine.ports import Message, Reply
+from storage.leases import gone
 from storage.ledgers import IS_SENDING, IS_WAITING, OutboxRow
 from storage.loading import FRESH
 from storage.mapping import Values
@@ -101,11 +102,17 @@ class SqlOutbox:
         self._recover(now)
         bounds = {"now": now, "most": limit}
         rows = self._tx.db.execute(_due(), bounds, execution_options=FRESH).scalars().all()
+        now = self._moment(now) if rows else now
         claimed = tuple(_message(row, sending_since=now) for row in rows)
         if claimed:
             taken = [message.id for message in claimed]
-            self._tx.write(_take(), {"taken": taken, "state": "sending", "sending_since": now})
+            facts = {"taken": taken, "state": "sending", "sending_since": now, "sender": self._tx.owner}
+            self._tx.write(_take(), facts)
         return claimed
+
+    def holds(self, message: Message) -> bool:
+        claim = {"mine": message.id, "since": message.sending_since}
+        return self._tx.one(_held(), claim) is not None
 
     def orphan(self) -> None:
         self._tx.write(update(OutboxRow).where(IS_SENDING).values(state="unknown"))
@@ -132,7 +139,17 @@ class SqlOutbox:
         self._tx.write(statement, _reported(message, facts))
 
     def _recover(self, now: datetime) -> None:
-        self._tx.write(_abandon(), {"before": now - ABANDONED, "state": "unknown"})
+        if self._tx.on_postgres:
+            self._tx.write(_abandon_shared(self._tx.lease), {"state": "unknown"})
+        else:
+            self._tx.write(_abandon(), {"before": now - ABANDONED, "state": "unknown"})
+
+    def _moment(self, now: datetime) -> datetime:
+        """Return the time that a claim is stamped with: where several processes claim, it is the database's."""
+        if self._tx.on_postgres:
+            moment: datetime = self._tx.one(select(func.clock_timestamp()))
+            return moment.astimezone(UTC)
+        return now
 
 
 def _new(key: str, purpose: Purpose, **values: object) -> Values:
@@ -209,6 +226,21 @@ def _failed() -> Update:
 @cache
 def _abandon() -> Update:
     return update(OutboxRow).where(IS_SENDING, OutboxRow.sending_since <= bindparam("before"))
+
+
+@cache
+def _abandon_shared(lease: timedelta) -> Update:
+    """Where several processes send: the sender is gone, or did not report for too long by the database's clock."""
+    too_long = OutboxRow.sending_since <= func.clock_timestamp() - ABANDONED
+    lost = or_(too_long, gone(OutboxRow.sender, OutboxRow.sending_since, lease))
+    return update(OutboxRow).where(IS_SENDING, lost)
+
+
+@cache
+def _held() -> Select[int]:
+    return select(OutboxRow.id).where(
+        OutboxRow.id == bindparam("mine"), OutboxRow.sending_since == bindparam("since"), IS_SENDING
+    )
 
 
 def _awake(*, revive: bool = False) -> ColumnElement[str]:

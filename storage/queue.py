@@ -24,6 +24,14 @@ SWEEP_LIMIT = 5000  # jobs of each kind in one sweep
 SHORTEST_WAIT = 0.05  # seconds; a row that stays due must not turn the sweep into a busy loop
 
 
+def carry_out(handlers: Handlers, task: str, row_id: str) -> None:
+    """Do one job; whatever goes wrong in it must not end the worker."""
+    try:
+        handlers[task](row_id)
+    except Exception:  # the outermost loop of a worker: the row still says what is due, the sweep finds it
+        log.exception("job_failed", extra={"task": task, "row": row_id})
+
+
 class EmbeddedQueue:
     """See ``engine.ports.WorkQueue``. ``sweep_with`` must be told where the rows are before ``run``."""
 
@@ -97,9 +105,7 @@ class EmbeddedQueue:
     def _work(self, handlers: Handlers) -> None:
         while (job := self._take()) is not None:
             try:
-                handlers[job.task](job.id)
-            except Exception:  # the outermost loop of a worker: the row still says what is due, the sweep finds it
-                log.exception("job_failed", extra={"task": job.task, "row": job.id})
+                carry_out(handlers, job.task, job.id)
             finally:
                 self._finished(job)
 

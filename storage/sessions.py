@@ -47,6 +47,9 @@ _LAST_IN_QUEUE = select(func.coalesce(func.max(StepRow.queue_number), 0)).where(
 _QUEUE_STEP = _SAVE_STEP.values(queue_number=_LAST_IN_QUEUE.scalar_subquery() + 1)
 _SAVE_GATE = update(GateRow).where(GateRow.id == bindparam("gate"))
 _SAVE_ATTEMPT = update(AttemptRow).where(AttemptRow.id == bindparam("attempt"))
+_SAVE_OWN_ATTEMPT = _SAVE_ATTEMPT.where(
+    AttemptRow.owner == bindparam("whose"), AttemptRow.status == bindparam("before", type_=AttemptRow.status.type)
+)
 
 
 @cache
@@ -178,7 +181,9 @@ class SqlSessions(Listings):
         if old is not None and before is not None and before.id == attempt.id:
             values = changed(attempt_values(before, old), attempt_values(attempt, step))
             if values:
-                self._tx.write(_SAVE_ATTEMPT, {**values, "attempt": attempt.id})
+                mine = {"attempt": attempt.id, "whose": before.owner, "before": before.status}
+                if not self._tx.write(_SAVE_OWN_ATTEMPT, {**values, **mine}):
+                    raise Stale(f"Attempt {attempt.id} was taken over.", hint="Look at it again.")
             return
         if before is not None:
             self._tx.write(_SAVE_ATTEMPT, {"attempt": before.id, "holds_target": False})

@@ -5,6 +5,7 @@ between the databases. No table and no rule of ours may appear here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any, cast
 
@@ -17,13 +18,17 @@ from storage.mapping import Values
 
 #: A statement with this option takes SQLite's write lock although it only reads.
 TAKES_WRITE_LOCK = "takes_write_lock"
+LEASE = timedelta(seconds=60)  #: how long a silent process is believed to be alive
 
 
 class Transaction:
     """One open transaction."""
 
-    def __init__(self, db: DbSession) -> None:
+    def __init__(self, db: DbSession, *, owner: str, lease: timedelta = LEASE) -> None:
+        """``owner`` names the process; ``lease`` is how long a silent one is believed to be alive."""
         self.db = db
+        self.owner = owner
+        self.lease = lease
         self.on_postgres = db.get_bind().dialect.name == "postgresql"
 
     def write(self, statement: Executable, rows: list[Values] | Values | None = None) -> int:

@@ -6,11 +6,11 @@ must never be open while somebody talks to the network.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as DbSession
 
@@ -35,11 +35,11 @@ class SqlUnitOfWork:
     audit: Audit
     inbox: Inbox
 
-    def __init__(self, db: DbSession, queue: WorkQueue, owner: str) -> None:
+    def __init__(self, db: DbSession, queue: WorkQueue, *, owner: str, lease: timedelta) -> None:
         self._db = db
         self._queue = queue
-        self._owner = owner
-        self._tx = Transaction(db)
+        self._jobs: list[Job] = []
+        self._tx = Transaction(db, owner=owner, lease=lease)
         self._outbox, self._audit = SqlOutbox(self._tx), SqlAudit(self._tx)
         self.sessions = SqlSessions(self._tx)
         self.attempts = SqlAttempts(self._tx)
@@ -60,16 +60,23 @@ class SqlUnitOfWork:
 
     def commit(self) -> None:
         self._outbox.flush()
+        self._hand_over()
         self._audit.flush()  # last, because it takes the lock that all writers share
         self._db.commit()
         self._queue.after_commit(self)
 
-    def connection(self) -> object:
-        """Return the driver's own connection, for a queue that keeps its jobs in the same database."""
-        return self._db.connection().connection.driver_connection
+    def connection(self) -> Connection:
+        """Return this transaction's connection, for a queue that keeps its jobs in the same database."""
+        return self._db.connection()
 
     def defer(self, task: str, row_id: str, *, not_before: datetime | None = None) -> None:
-        self._queue.defer(self, task, row_id, not_before)
+        self._jobs.append(Job(task=task, id=row_id, not_before=not_before))
+
+    def _hand_over(self) -> None:
+        """Give the jobs to the queue, in an order that all transactions share, so that no two wait for each other."""
+        for job in sorted(self._jobs, key=lambda job: (job.task, job.id)):
+            self._queue.defer(self, job.task, job.id, job.not_before)
+        self._jobs = []
 
     def due(self, *, now: datetime, limit: int = 200) -> tuple[Job, ...]:
         return self._due(now, limit).jobs()
@@ -85,4 +92,4 @@ class SqlUnitOfWork:
         return self._db.execute(select(SettingRow.value).where(SettingRow.name == name)).scalar_one_or_none()
 
     def _due(self, now: datetime, limit: int) -> Due:
-        return Due(tx=self._tx, owner=self._owner, now=now, limit=limit)
+        return Due(tx=self._tx, now=now, limit=limit)

@@ -152,6 +152,12 @@ class Attempts(Protocol):
     def look_again(self, attempt_id: str, *, at: datetime) -> None:
         """Note when the attempt is to be observed next."""
 
+    def take_over(self, attempt_id: str, *, now: datetime) -> bool:
+        """Become the owner of an attempt that may have been sent, if nobody else can still be sending it.
+
+        False while its sender lives and has not asked for a look-up, or when it is not ``submitting`` any more.
+        """
+
     def checks(self, attempt_id: str) -> int:
         """Return how often the attempt was observed."""
 
@@ -190,6 +196,9 @@ class Outbox(Protocol):
 
         A message waits while an earlier one of its thread was never sent; a thread's messages wait for its root.
         """
+
+    def holds(self, message: Message) -> bool:
+        """Say whether a claim is still ours: a process that was held up may have been thought dead."""
 
     def orphan(self) -> None:
         """Take back every message that is being sent: whoever sent it is gone, so it is looked up first."""

@@ -20,7 +20,7 @@ from engine.model import Session
 from playground.stage import Stage
 from storage.connecting import connect_to_migrate
 from storage.database import open_database
-from storage.ledgers import OutboxRow
+from storage.ledgers import OutboxRow, ReplicaRow
 from storage.tables import AttemptRow, GateRow
 from tests.storage.builders import NoQueue
 
@@ -88,6 +88,7 @@ class Rows:
             for table, key, column in (
                 (AttemptRow, AttemptRow.id, AttemptRow.created_at),
                 (OutboxRow, OutboxRow.id, OutboxRow.sending_since),
+                (ReplicaRow, ReplicaRow.owner, ReplicaRow.seen_at),
             ):
                 for found in connection.execute(select(key, column).where(column.is_not(None))).all():
                     connection.execute(update(table).where(key == found[0]).values({column.key: found[1] - age}))

@@ -275,8 +275,8 @@ class Sessions:
 class Attempts:
     """See ``engine.ports.Attempts``."""
 
-    def __init__(self, tx: Open) -> None:
-        self._tx, self._rows = tx, tx.tables.attempts
+    def __init__(self, tx: Open, owner: str) -> None:
+        self._tx, self._rows, self._owner = tx, tx.tables.attempts, owner
 
     def get(self, attempt_id: str) -> tuple[Attempt, Target] | None:
         found = self._rows.get(attempt_id)
@@ -286,6 +286,18 @@ class Attempts:
         self._tx.begins()
         known = self._rows[attempt_id]
         self._tx.put(self._rows, attempt_id, replace(known, next_check_at=at, checks=known.checks + 1))
+
+    def take_over(self, attempt_id: str, *, now: datetime) -> bool:
+        self._tx.begins()
+        t, known = self._tx.tables, self._rows[attempt_id]
+        asked = known.next_check_at is not None and known.attempt.status is AttemptStatus.SUBMITTING
+        if not (asked or _orphaned(t, known, self._owner, now)):
+            return False
+        mine, session = replace(known.attempt, owner=self._owner), t.sessions[known.session_id]
+        steps = tuple(replace(one, attempt=mine) if one.number == known.step_number else one for one in session.steps)
+        self._tx.put(self._rows, attempt_id, replace(known, attempt=mine))
+        self._tx.put(t.sessions, session.id, replace(session, steps=steps))
+        return True
 
     def checks(self, attempt_id: str) -> int:
         found = self._rows.get(attempt_id)
@@ -377,6 +389,10 @@ class Outbox:
         for row in rows:
             self._tx.put(self._rows, row.key, replace(row, state="sending", sending_since=now))
         return tuple(replace(row, sending_since=now) for row in rows)
+
+    def holds(self, message: Message) -> bool:
+        row = self._rows.get(message.key)
+        return row is not None and row.state == "sending" and row.sending_since == message.sending_since
 
     def orphan(self) -> None:
         self._tx.begins()
@@ -518,7 +534,7 @@ class MemoryUnit:
         self._tables, self._owner = tables, owner
         self.tx = Open(tables, writing)
         self.hints: list[Job] = []
-        self.sessions, self.attempts, self.inbox = Sessions(self.tx), Attempts(self.tx), Inbox(self.tx)
+        self.sessions, self.attempts, self.inbox = Sessions(self.tx), Attempts(self.tx, owner), Inbox(self.tx)
         self.outbox, self.audit = Outbox(self.tx), Audit(self.tx)
 
     def __enter__(self) -> Self:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+from sqlalchemy import text
+
 from engine import events as ev
+from engine.errors import Stale
 from engine.model import AttemptStatus
 from engine.ports import Job
 from tests.storage.builders import (
@@ -121,10 +125,74 @@ def test_attempt_whose_process_died_while_sending_is_due_and_one_that_is_being_s
     other = database.unit_of_work(NoQueue(), owner="my successor")
     session = started(me, ungated())
     session = happened(me, session, claim(session, owner="me"))
-    lease = NOW + MINUTE if database.kind == "postgresql" else NOW
+    if database.kind == "postgresql":
+        replica(database, "me", seen=60)
 
     assert due(me, NOW + MINUTE / 2) == set()
-    assert due(other, lease) == {("observe", attempt_of(session))}
+    assert due(other) == {("observe", attempt_of(session))}
+
+
+def replica(database, owner, *, seen, free="NULL"):
+    """Let a process have been seen so many seconds ago, by the database's clock."""
+    with database.engine.begin() as connection:
+        connection.execute(text("DELETE FROM replicas"))
+        connection.execute(
+            text(
+                "INSERT INTO replicas (owner, host, version, started_at, seen_at, gone_since) "
+                f"VALUES (:owner, 'h', '1', now(), clock_timestamp() - make_interval(secs => :seen), {free})"
+            ),
+            {"owner": owner, "seen": seen},
+        )
+
+
+@pytest.mark.parametrize(
+    ("seen", "free", "believed"),
+    [
+        (1, "NULL", True),
+        (50, "NULL", True),
+        (60, "NULL", False),
+        (1, "clock_timestamp()", True),
+        (1, "clock_timestamp() - interval '2 s'", False),
+    ],
+    ids=["fresh", "silent", "silent past the lease", "lock just found free", "lock free for a while"],
+)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_replica_is_believed_while_it_was_seen_and_its_lock_is_held(database, seen, free, believed):
+    me = database.unit_of_work(NoQueue(), owner="me")
+    other = database.unit_of_work(NoQueue(), owner="another")
+    session = started(me, ungated())
+    session = happened(me, session, claim(session, owner="me"))
+    replica(database, "me", seen=seen, free=free)
+
+    found = due(other)
+
+    with other() as uow:
+        taken = uow.attempts.take_over(attempt_of(session), now=NOW)
+    assert (found == set(), taken) == (believed, not believed)
+
+
+def test_attempt_that_was_taken_over_refuses_what_its_former_owner_writes(database):
+    me = database.unit_of_work(NoQueue(), owner="me")
+    other = database.unit_of_work(NoQueue(), owner="another")
+    session = started(me, ungated())
+    session = happened(me, session, claim(session, owner="me"))
+    note(me, "look_again", attempt_of(session), NOW)
+    with other() as uow:
+        assert uow.attempts.take_over(attempt_of(session), now=NOW)
+        uow.commit()
+
+    with pytest.raises(Stale, match="taken over"):
+        happened(me, session, ev.Submitted(attempt_id=attempt_of(session), handle={"name": "x"}))
+
+
+def test_attempt_cannot_be_taken_from_a_process_that_still_sends(units):
+    session = started(units, ungated())
+    session = happened(units, session, claim(session, owner="me"))
+
+    with units() as uow:
+        taken = uow.attempts.take_over(attempt_of(session), now=NOW)
+
+    assert not taken
 
 
 def test_attempt_that_may_have_been_sent_is_due_when_its_sender_asks_for_a_look_up(units):

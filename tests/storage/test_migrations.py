@@ -84,7 +84,7 @@ def test_empty_database_is_brought_to_the_newest_revision(empty_url):
     upgrade(empty_url)
     upgrade(empty_url)
 
-    assert (before, current(empty_url)) == (None, "0001")
+    assert (before, current(empty_url)) == (None, REVISIONS[-1])
 
 
 def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty_url):
@@ -104,11 +104,12 @@ def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty_url)
         thread.join()
 
     assert errors == []
-    assert current(empty_url) == "0001"
+    assert current(empty_url) == REVISIONS[-1]
 
 
 def test_database_of_a_newer_version_is_refused_and_left_alone(database_url):
-    execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    upgrade(database_url)
+    served_by(database_url, "9999")
 
     with pytest.raises(Misconfigured, match="9999"):
         upgrade(database_url)
@@ -137,3 +138,64 @@ def test_failed_upgrade_leaves_nothing_behind(empty_url):
     engine = create_engine(empty_url)
     assert inspect(engine).get_table_names() == ["settings"]
     engine.dispose()
+
+
+def served_by(url, revision, *, tables="9999"):
+    """Let a newer version have changed the tables, and have said whose code still serves them."""
+    execute(url, f"UPDATE alembic_version SET version_num = '{tables}'")
+    execute(url, f"UPDATE settings SET value = '{revision}' WHERE name = 'schema.served_by'")
+
+
+def test_newer_tables_that_this_version_may_serve_are_served_and_left_alone(database_url, database):
+    upgrade(database_url)
+    served_by(database_url, REVISIONS[-1])
+
+    upgrade(database_url)
+
+    assert current(database_url) == "9999"
+    assert database.check() is None
+
+
+def test_newer_tables_that_this_version_may_not_serve_are_refused(database_url, database):
+    upgrade(database_url)
+    served_by(database_url, "9998")
+
+    with pytest.raises(Misconfigured, match="9999"):
+        upgrade(database_url)
+    with pytest.raises(Misconfigured, match="9999"):
+        database.check()
+
+
+def test_newest_migration_only_adds_what_the_version_before_can_leave_empty(empty_url):
+    """Both versions write these tables during an upgrade: nothing may vanish, and what is new needs a default."""
+    before = tables_at(empty_url, REVISIONS[-2])
+
+    after = tables_at(empty_url, "head")
+
+    lost = {name: set(before[name]) - set(after.get(name, {})) for name in before}
+    demanded = [
+        f"{table}.{name}"
+        for table in before
+        for name, column in after[table].items()
+        if name not in before[table] and not column["nullable"] and column["default"] is None
+    ]
+    changed = [
+        f"{table}.{name}"
+        for table, columns in before.items()
+        for name, column in columns.items()
+        if (str(after[table][name]["type"]), after[table][name]["nullable"])
+        != (str(column["type"]), column["nullable"])
+    ]
+    assert (lost, demanded, changed) == ({name: set() for name in before}, [], [])
+
+
+def tables_at(url, revision):
+    engine = connect_to_migrate(url)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), revision)
+    found = inspect(engine)
+    tables = {
+        table: {column["name"]: column for column in found.get_columns(table)} for table in found.get_table_names()
+    }
+    engine.dispose()
+    return tables

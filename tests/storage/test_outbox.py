@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from engine.effects import Purpose
 from engine.ports import Reply
@@ -180,21 +181,45 @@ def test_message_that_may_have_been_posted_is_handed_out_to_be_looked_up(units, 
     assert [message.state for message in claim(units, NOW + MINUTE)] == ["unknown"]
 
 
-def test_message_of_a_dead_sender_is_looked_up_after_a_minute(units, session):
+def holds(units, message):
+    with units() as uow:
+        return uow.outbox.holds(message)
+
+
+def silent(database, seconds):
+    """Let the process that takes messages be silent for so long, by the clock of a database that several share."""
+    if database.kind == "postgresql":
+        last_seen = f"clock_timestamp() - interval '{seconds} s'"
+        with database.engine.begin() as connection:
+            connection.execute(text("DELETE FROM replicas"))
+            connection.execute(text(f"INSERT INTO replicas SELECT 'me', 'host', '1', {last_seen}, {last_seen}"))
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_message_of_a_dead_sender_is_looked_up_after_a_minute(units, session, database):
     want(units, session, (Purpose.CARD,))
     claim(units)
 
-    early = claim(units, NOW + timedelta(seconds=59))
-    late = claim(units, NOW + timedelta(seconds=60))
+    early = claim(units, silent(database, 50))
+    late = claim(units, silent(database, 60))
 
     assert early == ()
     assert [message.state for message in late] == ["unknown"]
 
 
-def test_report_of_a_sender_that_was_replaced_is_not_believed(units, session):
+def test_sender_learns_that_its_message_was_taken_by_another(units, session, database):
     want(units, session, (Purpose.CARD,))
     (frozen,) = claim(units)
-    (replacement,) = claim(units, NOW + MINUTE)
+    before = holds(units, frozen)
+    (replacement,) = claim(units, silent(database, 60))
+
+    assert (before, holds(units, frozen), holds(units, replacement)) == (True, False, True)
+
+
+def test_report_of_a_sender_that_was_replaced_is_not_believed(units, session, database):
+    want(units, session, (Purpose.CARD,))
+    (frozen,) = claim(units)
+    (replacement,) = claim(units, silent(database, 60))
 
     deliver(units, frozen, "9.9", NOW + MINUTE)
     deliver(units, replacement, "1.0", NOW + MINUTE)

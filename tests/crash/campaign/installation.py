@@ -7,13 +7,14 @@ the real queue and the real outbox worker hold to be due, so that each life reac
 from __future__ import annotations
 
 import json
+import threading
 import traceback
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from bot.bootstrap import Wakes
 from bot.delivery import Deliverer, DeliverySettings
@@ -76,7 +77,8 @@ class Installation:
         self._ids = RandomIds(self.clock)
         self._queue = EmbeddedQueue(self.clock, threads=1)
         wakes = Wakes(self._queue)
-        self.uow = setting.database.unit_of_work(wakes, owner=f"bot-{setting.life}-{self._ids.ulid()}")
+        self._owner = f"bot-{setting.life}-{self._ids.ulid()}"
+        self.uow = setting.database.unit_of_work(wakes, owner=self._owner)
         self._queue.sweep_with(self.uow)
         self.service = Service(self._parts())
         self.requests = self._requests()
@@ -115,7 +117,7 @@ class Installation:
             connectors=self._connectors,
             directory=self.people,
             preparation=self._preparation(),
-            owner=f"bot-{self.setting.life}",
+            owner=self._owner,
             log=_say_nothing,
         )
 
@@ -155,8 +157,22 @@ class Installation:
             prepare_database=lambda: None,
             lock=nullcontext,
             alone=self.setting.database.kind == "sqlite",
+            presence=nullcontext,
+            stop=threading.Event(),
         )
         Application(serving)._take_over()
+        if self.setting.database.kind == "postgresql":
+            self._is_there_alone()
+
+    def _is_there_alone(self) -> None:
+        """What ``storage.presence`` comes to: this process is seen, and those before it are known to be gone."""
+        there = "INSERT INTO replicas VALUES (:owner, '', '', now(), now() + interval '1 year') ON CONFLICT DO NOTHING"
+        with self.setting.database.engine.begin() as connection:
+            connection.execute(text(there), {"owner": self._owner})
+            connection.execute(
+                text("UPDATE replicas SET gone_since = now() - interval '1 h' WHERE owner <> :owner"),
+                {"owner": self._owner},
+            )
 
     def turn(self) -> bool:
         """Do everything that is due now; say whether there was anything.
