@@ -18,11 +18,13 @@ PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.1
 
 PLAYGROUND := $(VENV)/playground.stamp
 DEV := $(VENV)/dev.stamp
+FUZZ := $(VENV)/fuzz.stamp
 PROJECT := $(VENV)/project.stamp
 
 # Two test processes: what the smallest machine we support has cores for.
 JOBS ?= 2
 ARGS ?=
+CAMPAIGNS := faults crash/campaign simulation sabotage browser conformance journeys
 
 .PHONY: help
 help: ## show this list
@@ -37,16 +39,20 @@ playground: $(PLAYGROUND) $(PROJECT) ## start a local Slack and local machines t
 	@$(BIN)/runbook playground $(ARGS)
 
 .PHONY: test
-test: $(DEV) $(PROJECT) ## run every test but the long campaigns; ARGS="-k word" picks some
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile --ignore tests/faults --ignore tests/crash/campaign $(ARGS)
+test: $(DEV) $(PROJECT) ## run every test, also the fault matrix and every crash point; ARGS="-k word" picks some
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+.PHONY: quick
+quick: $(DEV) $(PROJECT) ## run the tests that take no campaign, no browser and no other language
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(foreach each,$(CAMPAIGNS),--ignore tests/$(each)) $(ARGS)
 
 .PHONY: faults
-faults: $(DEV) $(PROJECT) ## run the fault matrix and a slice of the crash campaign; about ten minutes
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile tests/faults tests/crash/campaign $(ARGS)
+faults: $(DEV) $(PROJECT) ## run the fault matrix, every crash point, the simulation and the deliberate mistakes
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder tests/faults tests/crash tests/simulation tests/sabotage $(ARGS)
 
 .PHONY: deep
-deep: $(DEV) $(PROJECT) ## kill the product 12,000 times, up to 80 minutes; ARGS="--sqlite 900 --minutes 10" asks for less
-	@$(PY) -m tests.crash.campaign.deep --sqlite 10000 --postgres 2000 --minutes 80 --jobs $(JOBS) $(ARGS)
+deep: $(DEV) $(PROJECT) $(FUZZ) ## run every long campaign, up to 80 minutes, and write docs/reliability.md; ARGS="--scale 0.1" asks for a tenth
+	@$(PY) -m tests.deep --jobs $(JOBS) --record $(ARGS)
 
 .PHONY: bench
 bench: $(DEV) $(PROJECT) ## measure speed and memory, about ten minutes, and write docs/benchmarks.md; ARGS="--quick" is faster
@@ -105,6 +111,12 @@ $(DEV): requirements/dev.lock $(PY)
 	@echo "installing requirements/dev.lock"
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@touch $@ $(PLAYGROUND)
+
+# Only the long runs need a fuzzer that is guided by coverage.
+$(FUZZ): requirements/fuzz.lock $(DEV)
+	@echo "installing requirements/fuzz.lock"
+	@$(PIP) install --require-hashes -r requirements/fuzz.lock
+	@touch $@
 
 $(PROJECT): pyproject.toml $(PY)
 	@$(PIP) install --no-deps --no-build-isolation --editable .

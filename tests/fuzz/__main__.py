@@ -103,17 +103,17 @@ def quoted(word: str) -> str:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Sum up, one line for each target and one for each finding."""
-    lines = [f"{'target':<10}{'runs':>10}{'runs/s':>8}{'coverage':>10}{'new':>6}{'crashes':>9}{'hangs':>7}"]
+    """Sum up as Markdown, one row for each target, then one line for each finding."""
+    lines = ["| target | runs | runs/s | coverage | new | crashes | hangs |", "| --- " * 7 + "|"]
     for one in outcomes:
-        rate = one.runs / max(one.seconds, 0.001)
         before, after = one.coverage
-        new = f"{one.runs:>10}{rate:>8.0f}{after:>10}{after - before:>6}"
-        lines.append(f"{one.name:<10}{new}{len(one.crashes):>9}{len(one.hangs):>7}")
+        found = f"{after} | {after - before} | {len(one.crashes)} | {len(one.hangs)}"
+        lines.append(f"| {one.name} | {one.runs} | {one.runs / max(one.seconds, 0.001):.0f} | {found} |")
+    lines.append("")
     for one in outcomes:
-        lines += [f"{one.name}: {one.failed}"] if one.failed else []
-        lines += [f"{one.name}: {place}\n  {replay(one.name, file)}" for place, file in one.crashes.items()]
-        lines += [f"{one.name}: more than {HANG_SECONDS} s of CPU\n  {replay(one.name, file)}" for file in one.hangs]
+        lines += [f"- {one.name}: {one.failed}"] if one.failed else []
+        lines += [f"- {one.name}: {place}: `{replay(one.name, file)}`" for place, file in one.crashes.items()]
+        lines += [f"- {one.name}: over {HANG_SECONDS} s of CPU: `{replay(one.name, file)}`" for file in one.hangs]
     return "\n".join(lines)
 
 

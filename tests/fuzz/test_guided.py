@@ -57,9 +57,9 @@ def test_summary_counts_and_says_how_to_replay(tmp_path: Path) -> None:
     lines = table([outcome, Outcome(name="arm", seconds=1.0)]).splitlines()
 
     assert (outcome.runs, outcome.coverage, outcome.clean) == (9000, (80, 95), False)
-    assert lines[1].split() == ["slash", "9000", "900", "95", "15", "1", "0"]
-    assert lines[2].split() == ["arm", "0", "0", "0", "0", "0", "0"]
-    assert lines[3:] == ["slash: ValueError at x.py:1", "  python -m tests.fuzz slash --replay f/crash-1"]
+    assert lines[2] == "| slash | 9000 | 900 | 95 | 15 | 1 | 0 |"
+    assert lines[3] == "| arm | 0 | 0 | 0 | 0 | 0 | 0 |"
+    assert lines[5:] == ["- slash: ValueError at x.py:1: `python -m tests.fuzz slash --replay f/crash-1`"]
 
 
 def test_run_that_failed_is_not_clean() -> None:

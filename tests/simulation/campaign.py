@@ -94,19 +94,18 @@ def told(report: Report) -> str:
 def closing(summary: Summary) -> str:
     """Say what all seeds came to."""
     rate = summary.seeds / summary.seconds if summary.seconds else 0.0
-    return "\n".join(
-        [
-            f"{summary.seeds} seeds, {summary.events} events, {summary.commits} commits",
-            f"{summary.crashes.total()} crashes at {len(summary.crashes)} of {len(summary.points)} kinds of boundary",
-            f"{summary.submits} commands sent, {summary.effects} took effect, {summary.refused} second starts refused",
-            f"{summary.posts} messages posted",
-            "sessions went: " + _counts(summary.statuses),
-            "faults: " + _counts(summary.injected),
-            "crashes: " + _counts(summary.crashes),
-            f"{summary.seconds:.0f} s of processor, {rate:.0f} seeds a second and core",
-            f"violations: {len(summary.failed)}",
-        ]
-    )
+    lines = [
+        f"{summary.seeds} seeds, {summary.events} events, {summary.commits} commits",
+        f"{summary.crashes.total()} crashes at {len(summary.crashes)} of {len(summary.points)} kinds of boundary",
+        f"{summary.submits} commands sent, {summary.effects} took effect, {summary.refused} second starts refused",
+        f"{summary.posts} messages posted",
+        "sessions went: " + _counts(summary.statuses),
+        "faults: " + _counts(summary.injected),
+        "crashes: " + _counts(summary.crashes),
+        f"{summary.seconds:.0f} s of processor, {rate:.0f} seeds a second and core",
+        f"violations: {len(summary.failed)}",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _counts(counted: Counter[str]) -> str:

@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.soak.judge import MB, Sample, memory_per_10_000, table, verdicts
+from tests.soak.judge import ENOUGH, MB, Sample, memory_per_10_000, table, verdicts, warm
 from tests.soak.run import soak
+from tests.soak.world import Installation
 
 
 def main() -> int:
@@ -25,15 +26,30 @@ def main() -> int:
     print(table([]))  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="runbook-soak-") as folder:
         samples, it = soak(Path(folder), sessions=options.sessions, every=options.every, tell=_show)
-    seconds = time.process_time() - began
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(it.ended.items()))
-    print(f"\n{sum(it.ended.values())} sessions ({kinds}), {it.slack.calls} calls of Slack, {it.slack.files} files")  # noqa: T201
-    print(f"{seconds / 60:.1f} core-minutes, {sum(it.ended.values()) / seconds:.1f} sessions per core-second")  # noqa: T201
     wrong = verdicts(samples)
-    if len(samples) >= 5:
-        print(f"10,000 sessions leave {memory_per_10_000(samples) / MB:.2f} MB in memory after the warm-up")  # noqa: T201
-    print("\n".join(wrong) or "Nothing stays behind that should not.")  # noqa: T201
+    print("\n" + "\n".join(f"- {line}" for line in [*_figures(samples, it, time.process_time() - began), *wrong]))  # noqa: T201
     return 1 if wrong else 0
+
+
+def _figures(samples: list[Sample], it: Installation, seconds: float) -> list[str]:
+    """Say what the run came to."""
+    ended = sum(it.ended.values())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(it.ended.items()))
+    lines = [
+        f"{ended} sessions ({kinds}), {it.slack.calls} calls of Slack, {it.slack.files} files",
+        f"{seconds / 60:.1f} core-minutes, {ended / seconds:.1f} sessions per core-second",
+    ]
+    if len(samples) >= ENOUGH:
+        first, last = samples[warm(samples)], samples[-1]
+        lines += [
+            f"10,000 sessions leave {memory_per_10_000(samples) / MB:.2f} MB in memory after the warm-up",
+            (
+                f"after the warm-up and at the end: threads {first.threads}, {last.threads}; files {first.files},"
+                f" {last.files}; objects {first.objects}, {last.objects}; memory {first.memory / MB:.1f},"
+                f" {last.memory / MB:.1f} MB"
+            ),
+        ]
+    return lines
 
 
 def _show(sample: Sample) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MB = 1_000_000
+ENOUGH = 5  #: samples, to judge anything
 WARM_UP = 0.2  #: of the samples: caches fill, pools open
 MEMORY_PER_10_000 = 1 * MB  #: what 10,000 sessions may leave behind in memory
 STRAIGHT = 0.05  #: of the whole growth: how far the database may be from growing in a straight line
@@ -29,10 +30,15 @@ class Sample:
 
 def verdicts(samples: Sequence[Sample]) -> list[str]:
     """Return what is wrong, one sentence each; empty when all is well."""
-    if len(samples) < 5:
-        return [f"{len(samples)} samples say nothing; at least 5 are needed."]
-    steady = samples[max(1, int(len(samples) * WARM_UP)) :]
+    if len(samples) < ENOUGH:
+        return [f"{len(samples)} samples say nothing; at least {ENOUGH} are needed."]
+    steady = samples[warm(samples) :]
     return [*_memory(steady), *_constant(steady, "threads"), *_constant(steady, "files"), *_straight(steady)]
+
+
+def warm(samples: Sequence[Sample]) -> int:
+    """Return which sample is the first after the warm-up."""
+    return max(1, int(len(samples) * WARM_UP))
 
 
 def slope(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
@@ -45,7 +51,7 @@ def slope(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
 
 def memory_per_10_000(samples: Sequence[Sample]) -> float:
     """Return how many bytes of memory 10,000 sessions leave behind after the warm-up."""
-    return slope(samples[max(1, int(len(samples) * WARM_UP)) :], lambda one: one.memory) * 10_000
+    return slope(samples[warm(samples) :], lambda one: one.memory) * 10_000
 
 
 def _memory(steady: Sequence[Sample]) -> list[str]:
