@@ -93,7 +93,7 @@ class BlockingBot:
             self._close = lambda: _stop(server)
             return
         kind: Any = BuiltinHandler if way == "builtin" else WebsocketClientHandler
-        ping = PING_SECONDS if way == "builtin" else 1  # with less, websocket-client replaces what it is opening
+        ping = PING_SECONDS if way == "builtin" else 3  # with less, websocket-client replaces what it is opening
         handler = kind(self.app, self._ws.app_token, ping_interval=ping)
         handler.connect()
         self._close = lambda: self._hang_up(handler)

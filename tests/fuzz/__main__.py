@@ -52,7 +52,8 @@ def fuzz(name: str, *, seconds: int, folder: Path) -> Outcome:
     found.mkdir(parents=True, exist_ok=True)
     words.write_text("".join(f"{entry}\n" for entry in map(quoted, TARGETS[name].words)), encoding="utf-8")
     limits = [f"-max_total_time={seconds}", f"-max_len={TARGETS[name].longest}", "-timeout=60", "-print_final_stats=1"]
-    options = [*limits, f"-dict={words}", f"-artifact_prefix={folder}/{name}-", str(found), str(CORPUS / name)]
+    dictionary = [f"-dict={words}"] if TARGETS[name].words else []  # libFuzzer refuses an empty one
+    options = [*limits, *dictionary, f"-artifact_prefix={folder}/{name}-", str(found), str(CORPUS / name)]
     began = time.monotonic()
     command = [sys.executable, "-m", "tests.fuzz.guided", name, str(folder), *options]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
