@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine.effects import Purpose
-from engine.errors import Conflict, Stale, TargetBusy
+from engine.errors import Stale, TargetBusy
 from engine.model import (
     FINAL_SESSIONS,
     Attempt,
@@ -36,6 +36,7 @@ LEASE = ABANDONED = timedelta(seconds=60)
 LIVE = frozenset({AttemptStatus.SUBMITTING, AttemptStatus.ACCEPTED, AttemptStatus.RUNNING})
 MAY_RUN = frozenset({StepStatus.APPROVED, StepStatus.QUEUED})
 _ABSENT = object()
+_UNKNOWN: tuple[None, None, str] = (None, None, "")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Tables:
     queue: dict[tuple[int, int], int] = field(default_factory=dict)
     outbox: dict[str, Message] = field(default_factory=dict)
     wanted: dict[str, int] = field(default_factory=dict)
-    inbox: dict[str, tuple[InboxItem, datetime | None]] = field(default_factory=dict)
+    inbox: dict[str, tuple[InboxItem, datetime | None, str]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     audit: list[AuditRecord] = field(default_factory=list)
     shared: bool = False  #: whether several processes serve it
@@ -126,7 +127,7 @@ class Sessions:
     def add(self, session: Session, *, request_key: str) -> Session:
         self._tx.begins()
         if request_key in self._t.requests:
-            raise Conflict("This request has already started a session.")
+            raise Stale("This request has already started a session.")
         added = replace(session, id=len(self._t.sessions) + 1)
         self._tx.put(self._t.requests, request_key, added.id)
         self._tx.put(self._t.sessions, added.id, added)
@@ -320,6 +321,7 @@ class Outbox:
         self._wanted: dict[str, tuple[Message, int]] = {}
         self._sentences: dict[str, Message] = {}
         self._homes: dict[str, tuple[Message, bool]] = {}
+        self._put_off: list[tuple[Message, dict[str, Any]]] = []
 
     def show(self, session: Session, purpose: Purpose, *, step_number: int = 0, ordinal: int = 0) -> None:
         if session.place is None:
@@ -341,19 +343,23 @@ class Outbox:
         self._homes[key] = _message(key, Purpose.HOME, team=person.team, user=person.user), forced
 
     def flush(self) -> None:
-        if self._wanted or self._sentences or self._homes:
+        if self._wanted or self._sentences or self._homes or self._put_off:
             self._tx.begins()
         for key, (message, wanted) in self._wanted.items():
             self._raise(key, message, wanted)
         for key, message in self._sentences.items():
             if key not in self._rows:
                 self._add(key, message, 0)
+        for message, facts in self._put_off:
+            row = self._mine(message)
+            if row:
+                self._report(row, **facts, tries=row.tries + 1)
         for key, (message, force) in sorted(self._homes.items()):
             if force:
                 self._raise(key, message, 0, revive=True)
             elif key in self._rows:
                 self._again(key)
-        self._wanted, self._sentences, self._homes = {}, {}, {}
+        self._wanted, self._sentences, self._homes, self._put_off = {}, {}, {}, []
 
     def _add(self, key: str, message: Message, wanted: int) -> None:
         self._tx.put(self._rows, key, replace(message, id=len(self._rows) + 1))
@@ -408,10 +414,8 @@ class Outbox:
             self._report(row, **facts, tries=0, error="", not_before=None)
 
     def postpone(self, message: Message, *, until: datetime, error: str, unknown: bool = False) -> None:
-        row = self._mine(message)
-        if row:
-            state = "unknown" if unknown else "ready"
-            self._report(row, state=state, not_before=until, error=error, tries=row.tries + 1)
+        state = "unknown" if unknown else "ready"
+        self._put_off.append((message, {"state": state, "not_before": until, "error": error}))
 
     def give_up(self, message: Message, *, error: str) -> None:
         row = self._mine(message)
@@ -513,18 +517,21 @@ class Inbox:
         if key in self._rows:
             return False
         item = InboxItem(key=key, kind=kind, payload=dict(payload), received_at=at)
-        self._tx.put(self._rows, key, (item, at if done else None))
+        self._tx.put(self._rows, key, (item, at if done else None, ""))
         return True
 
     def get(self, key: str) -> InboxItem | None:
-        item, done = self._rows.get(key, (None, None))
+        item, done, _ = self._rows.get(key, _UNKNOWN)
         return item if done is None else None
 
-    def done(self, key: str, *, at: datetime, answer: str = "") -> None:  # noqa: ARG002 - the port's signature
+    def done(self, key: str, *, at: datetime, answer: str = "") -> None:
         self._tx.begins()
-        item, done = self._rows.get(key, (None, None))
-        if item is not None and done is None:
-            self._tx.put(self._rows, key, (item, at))
+        item, done, noted = self._rows.get(key, _UNKNOWN)
+        if item is not None and (done is None or not noted):
+            self._tx.put(self._rows, key, (item, at, answer))
+
+    def answer(self, key: str) -> str:
+        return self._rows.get(key, _UNKNOWN)[2]
 
 
 class MemoryUnit:
@@ -567,7 +574,9 @@ class MemoryUnit:
 
 
 def _due(t: Tables, owner: str, now: datetime) -> Iterator[Job]:
-    yield from (Job(task="start", id=key) for key, (item, done) in t.inbox.items() if not done and item.kind == "start")
+    yield from (
+        Job(task="start", id=key) for key, (item, done, _) in t.inbox.items() if not done and item.kind == "start"
+    )
     yield from _may_run(t, now)
     for one in t.attempts.values():
         looks = one.attempt.status in {AttemptStatus.ACCEPTED, AttemptStatus.RUNNING} and _come(one.next_check_at, now)
@@ -611,10 +620,10 @@ def _orphaned(t: Tables, one: AttemptFacts, owner: str, now: datetime) -> bool:
         return False
     if one.next_check_at is not None:
         return one.next_check_at <= now
-    foreign = attempt.owner != owner
-    if t.shared:
-        foreign = foreign and attempt.created_at is not None and attempt.created_at <= now - LEASE
-    return foreign or (attempt.not_after is not None and attempt.not_after <= now)
+    if not t.shared and attempt.owner != owner:
+        return True
+    silent = attempt.created_at is not None and attempt.created_at <= now - LEASE
+    return silent or (attempt.not_after is not None and attempt.not_after <= now)
 
 
 def _unclean(one: AttemptFacts) -> bool:

@@ -77,6 +77,8 @@ class Slack:
             raise NotSent("Slack was not reached.")
         if self.blind:
             raise Undeliverable("missing_scope")
+        if parcel.file is not None:
+            return ("", parcel.message.revision) if parcel.message.key in self.files else None
         return next(((p.ts, p.revision) for p in self.posts.values() if p.key == parcel.message.key), None)
 
     def _show(self, parcel: Parcel, *, repeat: bool) -> str:

@@ -95,7 +95,7 @@ class MemoryStore:
         return list(self.tables.outbox.values())
 
     def undone(self) -> list[str]:
-        return [key for key, (_, done) in self.tables.inbox.items() if done is None]
+        return [key for key, (_, done, _) in self.tables.inbox.items() if done is None]
 
     def new_audit(self) -> list[AuditRecord]:
         fresh = self.tables.audit[self._told :]
