@@ -23,7 +23,8 @@ WARM_UP = 5
 CALM_SECONDS = 0.015  #: that the process must rest before the next sample
 CALM_LOOKS = 4000
 SLOWER = 1.2  #: how much slower a decision may be beside many waiting sessions
-MEGABYTES = 20.0  #: that 100,000 waiting sessions may cost
+MEGABYTES = 20.0  #: that the waiting sessions may cost
+CROWDS = ("some", "many")
 
 
 @dataclass
@@ -75,7 +76,7 @@ def many_wait(url: str, folder: Path, number: int) -> None:
     with Installation(url, folder) as it:
         first = it.starts()
         calm(it)
-        copy_session(it.database.engine, first.id, number)
+    copy_session(url, first.id, number)
 
 
 def memory(url: str, folder: Path, samples: int) -> float:
@@ -101,6 +102,34 @@ def decisions(crowded: str, empty: str, folder: Path, samples: int) -> tuple[Sam
                 calm(it)
                 click(it, session, into if number >= WARM_UP else Timed())
     return timed[0].decided, timed[1].decided
+
+
+def crowd_results(
+    name: str, database: str, *, waiting: int, megabytes: float, beside: Samples, alone: Samples
+) -> list[Result]:
+    """Return the rows about one number of waiting sessions."""
+    note = f"{waiting:,} waiting"
+    slower = beside.median / alone.median
+    return [
+        Result(
+            benchmark=f"{name}-waiting-decision",
+            database=database,
+            median=beside.median * 1000,
+            p99=beside.p99 * 1000,
+            unit="ms",
+            ratio=slower,
+            holds=slower <= SLOWER,
+            note=note,
+        ),
+        Result(
+            benchmark=f"{name}-waiting-memory",
+            database=database,
+            median=megabytes,
+            unit="MB",
+            holds=megabytes <= MEGABYTES,
+            note=note,
+        ),
+    ]
 
 
 def click(it: Installation, session: Session, into: Timed) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from storage.columns import Base
+from storage.connecting import connect_to_migrate
 from storage.ledgers import OutboxRow
 from storage.tables import AttemptRow, DecisionRow, EarlierResultRow, GateRow, SessionRow, StepRow
 
@@ -56,22 +57,23 @@ COPIED: tuple[tuple[type[Base], Mapping[str, str], str], ...] = (
         OF_SESSION,
     ),
 )
+#: Slack's limits keep messages back that a real history has shown long ago.
+ALL_SHOWN = "UPDATE outbox SET state = 'sent', sent_revision = revision, not_before = NULL"
 NOT_COPIED = (EarlierResultRow,)
 
 
-def copy_session(engine: Engine, original: int, copies: int) -> range:
-    """Copy a session with everything that belongs to it; return the numbers of the copies."""
+def copy_session(url: str, original: int, copies: int) -> None:
+    """Copy a session with everything that belongs to it. Nobody may be using the database."""
+    engine = connect_to_migrate(url)
     with engine.begin() as connection:
         base = connection.execute(text("SELECT max(id) FROM execution_sessions")).scalar_one()
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text(ALL_SHOWN))
         for table, differs, where in COPIED:
             _copy(connection, table, differs, where, {"original": original, "copies": copies, "base": base})
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT setval('execution_sessions_id_seq', {base + copies})"))
-    with engine.connect() as connection:
-        connection.execute(text("ANALYZE"), execution_options={"isolation_level": "AUTOCOMMIT"})
-    return range(base + 1, base + copies + 1)
+            connection.execute(text("ANALYZE"))  # as PostgreSQL does by itself, a little later
+    engine.dispose()
 
 
 def _copy(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import secrets
 import threading
 from datetime import datetime, timedelta
 from itertools import count
@@ -122,7 +123,7 @@ class Installation:
         assert session.place is not None
         click: dict[str, Any] = copy.deepcopy(json.loads(CLICK.read_text(encoding="utf-8")))
         click["user"] |= {"id": BOB.user, "username": "bob", "name": "bob"}
-        click["actions"][0] |= {"value": session.open_gate.id, "action_ts": f"17{next(_keys):08d}.000300"}
+        click["actions"][0] |= {"value": session.open_gate.id, "action_ts": f"17{secrets.randbelow(10**8):08d}.000300"}
         click["container"] |= {"channel_id": session.place.channel, "message_ts": TS}
         click["channel"] |= {"id": session.place.channel}
         return click

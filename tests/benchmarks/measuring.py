@@ -20,7 +20,7 @@ class Sizes:
 
     samples: int = 300  #: clicks that are timed one by one
     sessions: int = 400  #: sessions started and run to their end
-    waiting: tuple[int, ...] = (1, 10_000, 100_000)
+    waiting: tuple[int, int] = (10_000, 100_000)  #: sessions that wait for approval
     history: int = 1_000_000  #: historic steps
     recovered: int = 1000  #: steps that run when the process is replaced
     messages: int = 1000
@@ -32,14 +32,14 @@ FULL = Sizes()
 QUICK = Sizes(
     samples=100,
     sessions=100,
-    waiting=(1, 10_000),
+    waiting=(1_000, 10_000),
     history=100_000,
     recovered=200,
     messages=200,
     boots=2,
     idle_seconds=5.0,
 )
-TINY = Sizes(samples=3, sessions=3, waiting=(1, 20), history=40, recovered=3, messages=3, boots=1, idle_seconds=0.2)
+TINY = Sizes(samples=3, sessions=3, waiting=(5, 20), history=40, recovered=3, messages=3, boots=1, idle_seconds=0.2)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,13 +22,14 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 
 from storage.migrate import upgrade
-from tests.benchmarks import clicks, throughput
+from tests.benchmarks import clicks, history, process, throughput
 from tests.benchmarks.measuring import FULL, QUICK, Result, Sizes
 from tests.benchmarks.table import DATABASES, Run, number, table, write
 from tests.postgres import Server, server_for
 
 T = TypeVar("T")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+SHORT_HISTORY = 300  #: steps: enough for every list to be full
 _numbers = count(1)
 
 
@@ -83,12 +84,40 @@ def recovery(ground: Ground) -> list[Result]:
     return ground.apart(throughput.recovery, ground.database, url, folder, ground.sizes)
 
 
+def waiting(ground: Ground) -> list[Result]:
+    """Memory in a fresh process beside each number of waiting sessions, then decisions beside many and beside none."""
+    results: list[Result] = []
+    sizes, few = ground.sizes, max(3, ground.sizes.samples // 5)
+    empty = ground.place()
+    ground.apart(clicks.many_wait, *empty, 1)
+    base = ground.apart(clicks.memory, *empty, few)
+    for name, many in zip(clicks.CROWDS, sizes.waiting, strict=True):
+        crowded = ground.place()
+        ground.apart(clicks.many_wait, *crowded, many)
+        megabytes = ground.apart(clicks.memory, *crowded, few)
+        beside, alone = ground.apart(clicks.decisions, crowded[0], empty[0], crowded[1], sizes.samples)
+        cost = megabytes - base
+        results += clicks.crowd_results(name, ground.database, waiting=many, megabytes=cost, beside=beside, alone=alone)
+    return results
+
+
+def past(ground: Ground) -> list[Result]:
+    """A database with a long history and one with a short one, then the looks at both."""
+    long, short = ground.place(), ground.place()
+    ground.apart(history.a_past, *long, ground.sizes.history)
+    ground.apart(history.a_past, *short, SHORT_HISTORY)
+    return ground.apart(history.history, ground.database, long[0], short[0], long[1], ground.sizes)
+
+
 PROGRAMS: tuple[Program, ...] = (
     simple(clicks.clicks),
     simple(throughput.sessions),
     simple(throughput.steps),
     simple(throughput.outbox),
     recovery,
+    waiting,
+    past,
+    simple(process.process),
 )
 
 

@@ -31,7 +31,7 @@ class Counter:
             self.count += 1
             self._changed.notify_all()
 
-    def wait_for(self, number: int, seconds: float = 300.0) -> None:
+    def wait_for(self, number: int, seconds: float = 120.0) -> None:
         """Return when there are that many; a run that never gets there is an error."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.count >= number, seconds):

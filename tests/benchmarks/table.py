@@ -44,6 +44,21 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("steps", "steps run to their end, with a connector that does nothing"),
     Benchmark("outbox", "messages sent, with a Slack that takes no time"),
     Benchmark("recovery", "restart with running steps → all of them over", "≤ 10 s"),
+    Benchmark("some-waiting-decision", "decision beside some waiting sessions, to one beside none", "≤ 1.2 x"),
+    Benchmark("some-waiting-memory", "memory that some waiting sessions cost", "≤ 20 MB"),
+    Benchmark("many-waiting-decision", "decision beside many waiting sessions, to one beside none", "≤ 1.2 x"),
+    Benchmark("many-waiting-memory", "memory that many waiting sessions cost", "≤ 20 MB"),
+    Benchmark("history-pending", "pending, beside a long history, to a short one", "≤ 1.2 x"),
+    Benchmark("history-status", "status, beside a long history, to a short one", "≤ 1.2 x"),
+    Benchmark("history-completed", "status of completed ones, likewise", "≤ 1.2 x"),
+    Benchmark("history-of-one", "status of one person's sessions, likewise", "≤ 1.2 x"),
+    Benchmark("history-page", "the page after that, likewise", "≤ 1.2 x"),
+    Benchmark("history-why", "why one session waits, likewise", "≤ 1.2 x"),
+    Benchmark("history-home", "App Home, likewise", "≤ 1.2 x"),
+    Benchmark("boot", "process started → ready, connected to Slack", "≤ 2 s"),
+    Benchmark("idle-cpu", "idle: share of one core", "≤ 1 %"),
+    Benchmark("idle-memory", "idle: memory of the process", "≤ 100 MB"),
+    Benchmark("used-memory", "memory of the process once a session has run in Azure"),
 )
 
 

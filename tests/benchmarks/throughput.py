@@ -61,8 +61,8 @@ def running_steps(url: str, folder: Path, number: int) -> None:
     with it.database.engine.begin() as connection:
         connection.execute(text("UPDATE attempts SET status = 'running'"))
         connection.execute(text("UPDATE attempts SET next_check_at = created_at, owner = 'bot-of-before'"))
-    copy_session(it.database.engine, session.id, number - 1)
     it.database.close()
+    copy_session(url, session.id, number - 1)
 
 
 def recovery(database: str, url: str, folder: Path, sizes: Sizes) -> list[Result]:
@@ -85,18 +85,20 @@ def outbox(database: str, url: str, folder: Path, sizes: Sizes) -> list[Result]:
     with Installation(url, folder) as it:
         session = it.starts()
         calm(it)
-        copy_session(it.database.engine, session.id, sizes.messages)
-        floor = commit_rate(url, sizes.samples)
-        before = it.slack.shown.count
-        new = {"state": "ready", "ts": "", "sent_revision": 0}
-        with it.database.engine.begin() as connection:
-            connection.execute(update(OutboxRow).where(OutboxRow.session_id > session.id).values(new))
+    copy_session(url, session.id, sizes.messages)
+    new = {"state": "ready", "ts": "", "sent_revision": 0}
+    with it.database.engine.begin() as connection:
+        connection.execute(update(OutboxRow).where(OutboxRow.session_id > session.id).values(new))
+    it.database.close()
+    floor = commit_rate(url, sizes.samples)
+    it = Installation(url, folder)
 
-        def work() -> None:
-            it.deliverer.wake()
-            it.slack.shown.wait_for(before + 2 * sizes.messages)
+    def work() -> None:
+        it.__enter__()
+        it.slack.shown.wait_for(2 * sizes.messages)
 
-        seconds = timed(work)
+    seconds = timed(work)
+    it.__exit__()
     return [_rate("outbox", database, 2 * sizes.messages / seconds, floor)]
 
 
