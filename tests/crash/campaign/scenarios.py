@@ -237,6 +237,7 @@ _RUNNING = (
         acts=(starts("one-step"), votes(BOB)),
         nature=Nature(printed="a line of output\n" * 400),
         ends=_ends("completed"),
+        asleep=RESTARTS[:1],  # Slack does not show the file yet when the next process looks for it
         files=1,
     ),
     Scenario(
