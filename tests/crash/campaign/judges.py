@@ -183,7 +183,8 @@ def everything_is_shown_once(e: Evidence) -> Iterable[str]:
     files = shared_files(e.slack)
     marked_files = sum(REPEAT in str(line["text"]) for line in files)
     most = e.scenario.files + (0 if e.scenario.history_readable else marked_files)
-    if not e.scenario.files <= len(files) <= most:
+    least = e.scenario.files if any(row["status"] == "completed" for row in e.sessions.values()) else 0
+    if not least <= len(files) <= most:
         yield f"{len(files)} files were shown instead of {e.scenario.files}, {marked_files} of them marked"
     yield from _results(e)
 
