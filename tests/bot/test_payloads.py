@@ -32,6 +32,26 @@ def test_person_is_read_from_every_kind(kind: str):
     check(payload, US)
 
 
+@pytest.mark.parametrize("kind", ["shortcut", "message_action"])
+def test_shortcut_that_names_no_app_is_ours_and_one_for_another_app_is_not(kind: str):
+    nameless, foreign = recorded(kind), recorded(kind) | {"api_app_id": "A0OTHER"}
+    del nameless["api_app_id"]
+
+    check(read(nameless), US)
+
+    with pytest.raises(NotAllowed):
+        check(read(foreign), US)
+
+
+@pytest.mark.parametrize("kind", ["click", "submission", "command"])
+def test_any_other_payload_that_names_no_app_is_refused(kind: str):
+    nameless = recorded(kind)
+    del nameless["api_app_id"]
+
+    with pytest.raises(RunbookError):
+        check(read(nameless), US)
+
+
 @pytest.mark.parametrize(
     ("kind", "key"),
     [
