@@ -1,8 +1,12 @@
-"""What every test may ask for, and which files are begun first."""
+"""What every test may ask for, and how the files are shared out to several workers."""
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = ["tests.postgres"]
 
@@ -10,14 +14,30 @@ pytest_plugins = ["tests.postgres"]
 LONG = (
     "tests/crash/campaign/test_sqlite.py",
     "tests/faults/test_azure_matrix.py",
-    "tests/simulation/",
+    "tests/replicas/",
     "tests/faults/",
     "tests/crash/",
+    "tests/simulation/",
     "tests/sabotage/",
-    "tests/browser/",
     "tests/journeys/",
+    "tests/browser/",
     "tests/conformance/",
 )
+# The longest are shared out in so many parts; their tests need nothing that the others have made.
+PARTS = {"tests/crash/campaign/test_sqlite.py": 6, "tests/faults/test_azure_matrix.py": 4}
+
+
+class InParts(LoadFileScheduling):  # type: ignore[misc] - xdist has no types
+    """Shares out files, and the longest ones in parts."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = super()._split_scope(nodeid)
+        return f"{name}/{crc32(nodeid.encode()) % PARTS.get(name, 1)}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InParts | None:
+    """Stand in for ``--dist loadfile``."""
+    return InParts(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(trylast=True)
