@@ -96,3 +96,18 @@ def test_connector_errors_keep_what_the_other_side_said() -> None:
     assert (throttled.request_id, throttled.retry_after) == ("r-1", 12.5)
     assert Transient().retry_after is None
     assert Permanent(request_id="r-2").request_id == "r-2"
+
+
+def test_kept_refusal_comes_back_as_the_kind_that_owns_its_code_and_never_as_an_heir_of_that():
+    class NeedsMore(InvalidInput):
+        """An heir under the same code that is made from something else."""
+
+        def __init__(self, problems: tuple[str, ...]) -> None:
+            super().__init__("\n".join(problems))
+
+    kept = NeedsMore(("A rejection needs a reason.",)).to_text()
+
+    again = Refused.from_text(kept)
+
+    assert type(again) is InvalidInput
+    assert again.message == "A rejection needs a reason."
