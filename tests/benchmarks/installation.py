@@ -35,6 +35,7 @@ from playground.slack.model import TEAM_ID
 from storage.catalog import FileCatalog
 from storage.database import open_database
 from storage.queue import EmbeddedQueue
+from storage.team_queue import TeamQueue
 from tests.benchmarks.stands import TS, Everybody, NoMachines, NoSlack
 
 CLICK = Path(__file__).parents[1] / "payloads" / "click.json"
@@ -89,7 +90,8 @@ class Installation:
         self.machines, self.people, self.slack = NoMachines(), Everybody(), NoSlack()
         self.database = open_database(url)
         self.owner = f"bot-{self.ids.ulid()}"
-        self.wakes = Wakes(EmbeddedQueue(self.clock))
+        alone = self.database.kind == "sqlite"
+        self.wakes = Wakes(EmbeddedQueue(self.clock) if alone else TeamQueue(self.database.engine.url, self.clock))
         self.uow = self.database.unit_of_work(self.wakes, owner=self.owner)
         self.wakes.queue.sweep_with(self.uow)
         self.catalog = FileCatalog(folder)

@@ -92,4 +92,4 @@ def test_batch_of_messages_is_put_off_with_one_statement(crew: Crew) -> None:
     statements, commits = counted.during(put_off)
 
     assert commits == 1
-    assert statements <= 5, counted.statements
+    assert statements <= 6, counted.statements  # one of them asks PostgreSQL for its time
