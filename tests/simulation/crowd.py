@@ -90,7 +90,7 @@ class Crowd:
     def _again(self, process: Process) -> None:
         """Bring something once more; what was accepted must change nothing, whatever is answered."""
         delivery = self.world.dice.pick(self.deliveries)
-        before = self.world.judge.seq
+        before = self.world.judge.deeds
         nested = len(self.world.frames) > 0
         delivery.tries += 1
         at = self.world.events
@@ -100,10 +100,10 @@ class Crowd:
             delivery.accepted = True
 
         known = delivery.accepted
-        outcome = self.world.event(f"again: {delivery.name}", process, act)
+        self.world.event(f"again: {delivery.name}", process, act)
         alone = not nested and self.world.events == at + 1
-        if known and alone and outcome not in {"not_allowed", "unverifiable"}:  # who has been revoked leaves a trace
-            require(self.world.judge.seq == before, "P11", f"{delivery.name}: a repeated delivery did something")
+        if known and alone:
+            require(self.world.judge.deeds == before, "P11", f"{delivery.name}: a repeated delivery did something")
 
     def _new(self, what: str) -> str:
         self.number += 1

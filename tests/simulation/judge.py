@@ -42,6 +42,7 @@ EVIDENCED = frozenset({A.SUCCEEDED, A.FAILED, A.TIMED_OUT, A.INFRA_FAILED})
 NEVER_RAN = frozenset({A.NOT_STARTED, A.REFUSED_LATE})
 PASSED = frozenset({S.SUCCEEDED, S.SKIPPED})
 STEERING = {"session_paused", "session_resumed", "session_cancel_asked", "choice_made"}
+TURNED_AWAY = {"not_allowed", "unverifiable"}
 INVISIBLE = frozenset(
     [*map(chr, range(0x20)), "\x7f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))]
 ) - {"\n", "\t"}
@@ -76,6 +77,7 @@ class Judge:
     posted: Counter[str] = field(default_factory=Counter)
     threads: dict[int, int] = field(default_factory=dict)  #: session -> id of its newest first post
     seq: int = 0
+    deeds: int = 0  #: records of all but turning somebody away, which is noted each time
     head: str = "0" * 64
     excused: bool = False  #: whether a sender was stopped for so long that a second post cannot be helped
 
@@ -104,6 +106,7 @@ class Judge:
         require((r.seq, r.hash) == (self.seq + 1, digest), "I6", f"record {r.seq} breaks the audit chain")
         require(CANARY not in text, "I9", f"record {r.seq} of the audit trail holds a secret")
         self.seq, self.head = r.seq, r.hash
+        self.deeds += r.kind != "decision_refused" or r.data.get("code") not in TURNED_AWAY
         self.world.says(f"  audit {r.seq} {r.kind} {r.session_id}/{r.step_number} {r.actor} {r.hash[:12]}")
 
     def _explained(self, session: Session, r: AuditRecord) -> None:
