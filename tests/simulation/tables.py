@@ -28,7 +28,7 @@ from storage.ledgers import InboxRow, OutboxRow
 from storage.migrate import upgrade
 from storage.outbox import _message
 from storage.tables import AttemptRow, SessionRow, StepRow
-from storage.transaction import TAKES_WRITE_LOCK
+from storage.transaction import LEASE, TAKES_WRITE_LOCK
 from storage.unit_of_work import SqlUnitOfWork
 from tests.simulation.store import interrupted
 
@@ -80,7 +80,7 @@ class WatchedUnit(SqlUnitOfWork):
     """A unit of the product that can be interrupted."""
 
     def __init__(self, world: World, process: Process, db: DbSession) -> None:
-        super().__init__(db, NoQueue(), process.owner)
+        super().__init__(db, NoQueue(), owner=process.owner, lease=LEASE)
         self._world, self._process = world, process
         self.hints: list[Job] = []
 
@@ -186,7 +186,7 @@ class TableStore:
         """The database serves the next seed."""
 
     def _unit(self) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._database._session(), NoQueue(), "judge")
+        return SqlUnitOfWork(self._database._session(), NoQueue(), owner="judge", lease=LEASE)
 
     def _all(self, query: Any) -> list[Any]:
         with self._database.engine.connect() as connection:
