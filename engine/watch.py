@@ -17,6 +17,7 @@ from engine.output import clean
 from engine.ports import Handle, Observation, RawResult
 from engine.recorder import Recorder
 
+LOOKED_FOR = timedelta(days=1)  #: how long a command that was never found is looked for once it may not start any more
 STORED_BYTES = 256 * 1024  #: of each stream of one attempt
 
 
@@ -211,13 +212,18 @@ class Watcher:
             again = self._rows.connector(target).cleanup(handle) if handle else None
         except (Transient, Indeterminate, Permanent) as trouble:
             self._parts.log("cleanup_failed", attempt=attempt_id, reason=str(trouble))
-            again = getattr(trouble, "retry_after", None) or 300.0
+            again = None if self._long_gone(attempt) else getattr(trouble, "retry_after", None) or 300.0
         with self._uow() as uow:
             if again is None:
                 uow.attempts.cleaned(attempt_id, at=self._rows.now())
             else:
                 uow.attempts.clean_later(attempt_id, at=self._rows.now() + timedelta(seconds=again))
             uow.commit()
+
+    def _long_gone(self, attempt: Attempt) -> bool:
+        """Say whether nobody ever found this command and its machine would have refused it for a day."""
+        refused = attempt.not_after and attempt.not_after + LOOKED_FOR
+        return not attempt.handle and refused is not None and refused <= self._rows.now()
 
     def _left_behind(self, attempt: Attempt, target: Target) -> Handle | None:
         """Look once more for a command that nobody could find: if it arrived, it must not stay on the machine."""

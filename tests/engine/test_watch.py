@@ -538,6 +538,29 @@ def test_attempt_that_never_arrived_needs_no_clean_up_outside(crew: Crew) -> Non
     assert crew.due("cleanup") == []
 
 
+def test_command_that_nobody_ever_found_is_not_looked_for_for_ever(crew: Crew) -> None:
+    """Its machine was made again, so no look can prove anything any more."""
+    crew.machines.breaks("submit", Lost.REQUEST)
+    number, attempt = sent(crew)
+    crew.machines.breaks("reconcile", *[Indeterminate("It was made again.")] * 600)
+    crew.clock.time = crew.attempt(number).hard_deadline or NOW
+    crew.does("observe", attempt)
+    stopped = ev.Chosen(step_number=1, choice=ev.Choice.FAILED, actor=an_actor(BOB), reason="Nobody can tell.")
+    crew.service.choose(number, stopped)
+    crew.works()
+    refused = crew.attempt(number).not_after or NOW
+
+    crew.clock.time = refused + timedelta(hours=23)
+    crew.works()
+    crew.clock.time = refused + timedelta(days=1)
+    early = crew.due("cleanup")
+    crew.works()
+    crew.clock.time = refused + timedelta(days=30)
+
+    assert len(early) == 1
+    assert crew.due("cleanup") == []
+
+
 @pytest.mark.parametrize("choice", [ev.Choice.SUCCEEDED, ev.Choice.FAILED])
 def test_evidence_of_an_unknown_outcome_stays_until_a_person_has_chosen(crew: Crew, choice: ev.Choice) -> None:
     crew.machines.will_end(printed(status=AttemptStatus.UNKNOWN, exit_code=None, message="Nobody knows."))
