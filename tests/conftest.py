@@ -35,6 +35,7 @@ class InParts(LoadFileScheduling):  # type: ignore[misc] - xdist has no types
         return f"{name}/{crc32(nodeid.encode()) % PARTS.get(name, 1)}"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InParts | None:
     """Stand in for ``--dist loadfile``."""
     return InParts(config, log) if config.getvalue("dist") == "loadfile" else None

@@ -12,7 +12,9 @@ from tests.crash.campaign.points import commit_sites, every_point
 from tests.crash.campaign.scenarios import SCENARIOS
 from tests.crash.campaign.slices import SQLITE_STRIDE, occurrence, points_of, turn
 
-LOOKS = ("slack conversations.history", "slack conversations.replies")  # only a later life has a reason to
+# Only a later life has a reason to do these.
+LOOKS = ("slack conversations.history", "slack conversations.replies")
+TAKES_OVER = "commit engine.watch.Watcher._taken_over"
 
 
 def is_survived(outcome: Outcome) -> None:
@@ -30,7 +32,7 @@ def test_killed_at_any_of_its_points_the_scenario_loses_and_repeats_nothing(on_s
         is_survived(outcome)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in every_point() if not name.startswith(LOOKS)))
+@pytest.mark.parametrize("name", sorted(name for name in every_point() if not name.startswith((*LOOKS, TAKES_OVER))))
 def test_every_kind_of_point_is_reached_and_survived(on_sqlite: Campaign, name: str) -> None:
     """A commit or a call that no scenario reaches is found here, on the day it is written."""
     reaching = [scenario for scenario in SCENARIOS if name in on_sqlite.count(scenario)]
@@ -56,6 +58,20 @@ def test_killed_while_it_looks_up_what_an_earlier_life_posted_it_posts_nothing_t
     outcome = on_sqlite.run(Case.killed("start", first, second_life.index(f"{look}:{side}") + 1))
 
     assert outcome.reached[1][-1] == f"{look}:{side}"
+    is_survived(outcome)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("sent", ["machine.submit:before", "machine.submit:after"])
+def test_killed_while_it_takes_over_what_an_earlier_life_was_sending_it_sends_nothing_twice(
+    on_sqlite: Campaign, sent: str, side: str
+) -> None:
+    first = on_sqlite.count("approve").index(sent) + 1
+    second_life = on_sqlite.run(Case.killed("approve", first)).reached[1]
+
+    outcome = on_sqlite.run(Case.killed("approve", first, second_life.index(f"{TAKES_OVER}:{side}") + 1))
+
+    assert outcome.reached[1][-1] == f"{TAKES_OVER}:{side}"
     is_survived(outcome)
 
 
