@@ -93,7 +93,8 @@ def _in_progress(session: Session, now: datetime, queue: tuple[int, ...]) -> Exp
     if step is None:
         return Explanation(sentence="Between two steps: the next one is looked at now.", since=session.started_at)
     name = f"step {step.number} ({step.planned.name})"
-    if step.status is StepStatus.QUEUED:
+    in_line = step.status is StepStatus.APPROVED and session.id in queue[1:]
+    if in_line or step.status is StepStatus.QUEUED:
         return _queued(session, step, name, queue)
     if step.status is StepStatus.RUNNING and step.attempt:
         return _running(session, step, step.attempt, now)

@@ -34,9 +34,12 @@ WIDE = {"width": 1440, "height": 900}
 Open = Callable[..., Tab]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests of a process; each tab has a profile of its own."""
+    """One browser for all tests of a file; each tab has a profile of its own.
+
+    Not for longer: Playwright keeps an event loop in this thread, and other tests begin loops of their own.
+    """
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         problem = "no Chromium on the path; on Debian: apt-get install chromium"

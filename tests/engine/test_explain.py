@@ -105,6 +105,13 @@ def test_step_that_waits_for_its_machine_names_the_session_that_holds_it() -> No
     assert "waits: session 7 holds web-1, number 2 in line." in story.why(queue=(7, 9, 12)).sentence
 
 
+def test_approved_step_whose_machine_is_held_is_not_said_to_be_about_to_start() -> None:
+    story = Story(a_step()).approves()
+
+    assert "waits: session 7 holds web-1." in story.why(queue=(7, 12)).sentence
+    assert "About to start" in story.why(queue=(12, 13)).sentence
+
+
 @pytest.mark.parametrize("queue", [(), (12,), (12, 13)])
 def test_step_that_is_first_in_line_gives_its_own_reason(queue: tuple[int, ...]) -> None:
     told = Story(a_step()).approves().is_delayed().why(queue=queue)

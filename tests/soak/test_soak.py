@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.soak.judge import MB, Sample, memory_per_10_000, table, verdicts
 from tests.soak.run import soak
@@ -15,21 +15,22 @@ from tests.soak.world import KINDS, LANES
 SESSIONS = 5 * LANES
 
 
-@pytest.fixture(autouse=True)
-def _logging_kept() -> Iterator[None]:
-    kept = structlog.get_config()
-    yield
-    structlog.configure(**kept)
+def lived(folder: Path) -> tuple[dict[str, int], int, int, set[tuple[int, int]]]:
+    """Let sessions live in this process: how they ended, files in Slack, what machines keep, threads and files."""
+    taken, it = soak(folder, sessions=SESSIONS, every=LANES, tell=lambda _: None)
+    return it.ended, it.slack.files, len(it.machines.runs), {(one.threads, one.files) for one in taken[1:]}
 
 
 def test_hundred_mixed_sessions_end_as_they_should_and_leave_no_thread_and_no_file(tmp_path: Path) -> None:
-    samples, it = soak(tmp_path, sessions=SESSIONS, every=LANES, tell=lambda _: None)
+    """In a process of their own: other tests' threads end when they like."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        ended, uploaded, kept, seen = pool.submit(lived, tmp_path).result()
 
-    assert sum(it.ended.values()) == SESSIONS
-    assert set(it.ended) == set(KINDS)
-    assert it.slack.files == it.ended["output"]
-    assert it.machines.runs == {}
-    assert len({(one.threads, one.files) for one in samples[1:]}) == 1
+    assert sum(ended.values()) == SESSIONS
+    assert set(ended) == set(KINDS)
+    assert uploaded == ended["output"]
+    assert kept == 0
+    assert len(seen) == 1
 
 
 def samples(
