@@ -12,6 +12,7 @@ pytest_plugins = ["tests.postgres"]
 
 # A file is one worker's work. Those that take minutes begin first: begun last, they would keep one core busy alone.
 LONG = (
+    "tests/browser/",
     "tests/crash/campaign/test_sqlite.py",
     "tests/faults/test_azure_matrix.py",
     "tests/replicas/",
@@ -20,17 +21,20 @@ LONG = (
     "tests/simulation/",
     "tests/sabotage/",
     "tests/journeys/",
-    "tests/browser/",
     "tests/conformance/",
 )
 # The longest are shared out in so many parts; their tests need nothing that the others have made.
 PARTS = {"tests/crash/campaign/test_sqlite.py": 6, "tests/faults/test_azure_matrix.py": 4}
+# One worker's work all together: two browsers, two bots and two clouds at once make people wait on a small machine.
+ALONE = "tests/browser/"
 
 
 class InParts(LoadFileScheduling):  # type: ignore[misc] - xdist has no types
     """Shares out files, and the longest ones in parts."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(ALONE):
+            return ALONE
         name = super()._split_scope(nodeid)
         return f"{name}/{crc32(nodeid.encode()) % PARTS.get(name, 1)}"
 

@@ -8,7 +8,7 @@ from typing import Any
 from playground.slack.model import Message
 from playground.stage import Stage
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 40_000
 APPROVE = "Approve & Continue"
 REJECT = "Reject"
 _JUST_APPROVE = re.compile(f"^{re.escape(APPROVE)}$")
@@ -48,7 +48,7 @@ class Tab:
         before = {message.ts for message in self.roots()}
         self.types(line)
         card = self.stage.slack.wait_for(
-            lambda: next((each for each in self.roots() if each.ts not in before and each.blocks), None), 30
+            lambda: next((each for each in self.roots() if each.ts not in before and each.blocks), None), 60
         )
         assert card is not None
         self.opens(card)

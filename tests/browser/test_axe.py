@@ -59,7 +59,7 @@ def test_axe_finds_nothing_wrong_with_dialogs_menus_suggestions_and_home(open_ta
     tab.page.get_by_role("button", name="Runbook Bot: Home").click()
     tab.page.get_by_role("region", name="Home tab").get_by_role("button").first.wait_for()
     home = violations(tab)
-    tab.page.get_by_role("button", name="Run a runbook").first.click()
+    tab.page.get_by_role("button", name="⚡ Run a runbook").click()
     tab.dialog.get_by_label("Runbook", exact=True).select_option("restart-web")
     tab.dialog.get_by_label("Ticket").wait_for()
     tab.dialog.get_by_role("button", name="Start").click()

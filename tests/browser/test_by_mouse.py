@@ -67,7 +67,7 @@ def test_a_command_is_refused_in_a_thread(open_tab: Open) -> None:
 
 def test_a_dialog_keeps_what_was_typed_when_the_bot_redraws_it(open_tab: Open, stage: Stage) -> None:
     tab = open_tab()
-    tab.page.get_by_role("button", name="Run a runbook").first.click()
+    tab.page.get_by_role("button", name="⚡ Run a runbook").click()
     tab.dialog.get_by_label("Runbook", exact=True).select_option("restart-web")
     tab.dialog.get_by_label("Ticket").fill("INC-7")
 

@@ -48,7 +48,7 @@ def test_the_inspector_shows_a_command_with_its_share_of_the_three_seconds(open_
     tab.view("Inspector")
 
     row = tab.page.locator("tbody tr", has_text="alice types /runbook list").first
-    share = float(row.locator("meter").get_attribute("value") or "1")
+    share = float(row.locator("meter[value]").get_attribute("value"))
     row.get_by_role("button", name="/runbook").click()
 
     details = tab.page.get_by_role("region", name="Details")

@@ -36,7 +36,7 @@ def test_every_text_has_enough_contrast(open_tab: Open, colours: str) -> None:
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_a_dialog_has_enough_contrast(open_tab: Open, colours: str) -> None:
     tab = open_tab(color_scheme=colours)
-    tab.page.get_by_role("button", name="Run a runbook").first.click()
+    tab.page.get_by_role("button", name="⚡ Run a runbook").click()
     tab.dialog.get_by_label("Runbook", exact=True).select_option("restart-web")
     tab.dialog.get_by_label("Ticket").wait_for()
     tab.dialog.get_by_role("button", name="Start").click()

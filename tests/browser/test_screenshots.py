@@ -81,7 +81,7 @@ def dialog(tab: Tab) -> None:
     leave = tab.page.get_by_role("button", name="All channels")
     if leave.is_visible():
         leave.click()
-    tab.page.get_by_role("button", name="Run a runbook").filter(visible=True).first.click()
+    tab.page.get_by_role("button", name="⚡ Run a runbook").click()
     tab.dialog.get_by_label("Runbook", exact=True).select_option("restart-web")
     tab.dialog.get_by_label("Ticket").wait_for()
     tab.dialog.get_by_role("button", name="Start").click()

@@ -47,7 +47,7 @@ def test_messages_typed_in_two_tabs_at_once_all_arrive_in_both(open_tab: Open) -
 
 def test_a_draft_and_a_dialog_in_one_tab_survive_what_happens_in_the_other(open_tab: Open) -> None:
     one, two = open_tab("alice"), open_tab("alice")
-    one.page.get_by_role("button", name="Run a runbook").first.click()
+    one.page.get_by_role("button", name="⚡ Run a runbook").click()
     one.dialog.get_by_label("Runbook", exact=True).select_option("restart-web")
     one.dialog.get_by_label("Ticket").fill("INC-7")
     two.dialog.get_by_label("Ticket").wait_for()

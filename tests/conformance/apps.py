@@ -125,6 +125,7 @@ class AsynchronousBot:
         self._thread = threading.Thread(target=self._loop.run_forever, name="async bot", daemon=True)
         self._thread.start()
         self._closing: list[Callable[[], Any]] = []
+        self._joining: list[Callable[[], Any]] = []
         self._run(self._make())
 
     async def _make(self) -> None:
@@ -142,7 +143,8 @@ class AsynchronousBot:
         if way == "http, async":
             server = _serve(lambda body, headers: self._run(self._dispatch(body, headers)))
             self._ws.deliver_via("http", request_url=_url(server))
-            self._closing.append(lambda: _stop(server))
+            self._closing.append(server.shutdown)
+            self._joining.append(server.server_close)  # waits for requests that are being answered
         else:
             self._run(self._open(way))
 
@@ -165,6 +167,8 @@ class AsynchronousBot:
         for close in self._closing:
             close()
         self._run(_end_all_tasks())
+        for join in self._joining:
+            join()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -220,6 +224,7 @@ def _serve(answer: Callable[[str, dict[str, Any]], BoltResponse]) -> ThreadingHT
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
+    server.daemon_threads = False  # closing it waits for its threads
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     return server
 

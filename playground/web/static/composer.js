@@ -24,6 +24,7 @@ export class Composer {
     this.hint = h("p", { class: "composer-hint" });
     this.notice = h("div", { class: "notices", role: "alert" });
     this.send = h("button", { type: "submit", class: "button primary send" }, "Send");
+    this.input.disabled = this.send.disabled = true; // until it is known where a line would go
     this.root = h(
       "form",
       { class: "composer", onsubmit: (event) => { event.preventDefault(); this.#submit(); } },
