@@ -93,7 +93,7 @@ class BlockingBot:
             self._close = lambda: _stop(server)
             return
         kind: Any = BuiltinHandler if way == "builtin" else WebsocketClientHandler
-        ping = PING_SECONDS if way == "builtin" else 3  # with less, websocket-client replaces what it is opening
+        ping = PING_SECONDS if way == "builtin" else 6  # with less, websocket-client replaces what it is opening
         handler = kind(self.app, self._ws.app_token, ping_interval=ping)
         handler.connect()
         self._close = lambda: self._hang_up(handler)
@@ -103,7 +103,8 @@ class BlockingBot:
         more for their queue, and for ever when it overtakes their start.
         """
         handler.client.auto_reconnect_enabled = handler.client.default_auto_reconnect_enabled = False
-        self._ws.cut_sockets()
+        with handler.client.connect_operation_lock:  # one that is being opened is let in before it is cut
+            self._ws.cut_sockets()
         threading.Thread(target=handler.close, daemon=True).start()
 
     def call(self, method: str, **arguments: Any) -> Any:
