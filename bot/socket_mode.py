@@ -81,8 +81,7 @@ class SocketMode:
         for handler in self._handlers:
             handler.client.message_workers.shutdown(wait=True)
         for handler in self._handlers:
-            _hang_up(handler)
-            handler.close()  # type: ignore[no-untyped-call]
+            hang_up(handler)
 
     def health(self) -> Health:
         sessions = [handler.client.current_session for handler in self._handlers]
@@ -135,8 +134,20 @@ def _refuse_wrong_token(error: Exception) -> None:
         ) from None
 
 
-def _hang_up(handler: SocketModeHandler) -> None:
-    """Wake the SDK's threads out of their waits, or closing would take three seconds for each connection."""
+def hang_up(handler: SocketModeHandler) -> None:
+    """Close one connection, first waking the SDK's threads out of their waits: they would take three seconds.
+
+    The woken reader closes the socket too. When it does so between the SDK's look at the socket and its lock, the
+    SDK stumbles over a socket that is gone, and has to be called again for the rest of its closing.
+    """
+    _wake(handler)
+    try:
+        handler.close()  # type: ignore[no-untyped-call]
+    except AttributeError:
+        handler.close()  # type: ignore[no-untyped-call]
+
+
+def _wake(handler: SocketModeHandler) -> None:
     client = handler.client
     client.closed = True
     client.auto_reconnect_enabled = False

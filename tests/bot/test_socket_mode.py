@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.socket_mode.builtin.connection import Connection
 
 from bot.slack import listening_client
-from bot.socket_mode import SocketMode
+from bot.socket_mode import SocketMode, hang_up
 from bot.world import SystemClock
 from engine.errors import Misconfigured
 from playground.slack import SlackWorkspace
@@ -38,6 +40,21 @@ def sockets(bolt: App, workspace: SlackWorkspace):
     made.close()
 
 
+class Overtaken:
+    """A connection's lock that is had only when the thread reading from the connection has closed the socket."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        if self._connection.sock is not None:
+            self._connection.sock.close()
+        self._connection.sock = None
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+
 def test_two_connections_are_open_and_ready(sockets: SocketMode):
     health = sockets.health()
 
@@ -57,6 +74,20 @@ def test_closing_ends_readiness_and_every_connection(bolt: App, workspace: Slack
 
     assert made.health().connected == 0
     workspace.wait_for(lambda: workspace.open_sockets == 0)
+
+
+def test_socket_that_its_reader_closes_first_does_not_stop_the_closing(
+    sockets: SocketMode, bolt: App, workspace: SlackWorkspace
+):
+    handler = SocketModeHandler(bolt, workspace.app_token)
+    handler.connect()
+    workspace.wait_until_connected(3)
+    handler.client.current_session.sock_receive_lock = Overtaken(handler.client.current_session)
+
+    hang_up(handler)
+
+    assert not handler.client.current_session_runner.is_alive()
+    workspace.wait_for(lambda: workspace.open_sockets == 2)
 
 
 def test_refresh_leaves_no_gap(sockets: SocketMode, workspace: SlackWorkspace):

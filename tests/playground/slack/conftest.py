@@ -9,6 +9,7 @@ from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
+from bot.socket_mode import hang_up
 from playground.slack import SlackWorkspace
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
@@ -64,6 +65,5 @@ def connect(ws: SlackWorkspace) -> Iterator[Connect]:
         return handler
 
     yield start
-    ws.cut_sockets()  # the client's close waits for its blocking read, up to 3 s; a cut ends that read
     for handler in handlers:
-        handler.close()
+        hang_up(handler)
