@@ -16,6 +16,8 @@ from playground.azure.model import Estate
 from playground.azure.operations import Operations
 from playground.azure.rbac import AccessTable, Governance, Principal
 
+_ENDING_SECONDS = 1.0
+
 
 @dataclass(kw_only=True)
 class Switches:
@@ -58,6 +60,9 @@ class Platform:
         self.spawn(wait())
 
     async def stop(self) -> None:
+        """End every task. One that is ending already is let be for a while: cut twice, it would leave its process."""
+        if ending := [task for task in self._tasks if task.cancelling()]:
+            await asyncio.wait(ending, timeout=_ENDING_SECONDS)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -46,7 +46,7 @@ class Server:
         self.await_(self._serve(port, identity_port)).result(_START_SECONDS)
 
     def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """`last` runs on the loop before the tasks end, to shut the machines down."""
+        """`last` runs on the loop when requests and tasks have ended, to shut the machines down."""
         self.await_(self._close(last)).result(_START_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_START_SECONDS)
@@ -98,12 +98,12 @@ class Server:
         return context
 
     async def _close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        await last()
         for connection in list(self._connections):
             connection.abort()  # a kept-alive TLS client would be waited for
         for runner in self._runners:
             await runner.cleanup()
         await self._platform.stop()
+        await last()  # when nothing is left that could start another process
         await asyncio.sleep(0.05)  # lets transports of ended processes and cut connections close
 
 

@@ -1,5 +1,6 @@
 """Where scripts run: whose processes they are, what they can reach, and that nothing stays behind."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -75,6 +76,27 @@ def test_stopping_the_cloud_leaves_no_process_and_no_folder(monkeypatch):
 
     assert not folder.exists()
     assert [pid for pid in pids if _is_sleeping(pid)] == []
+
+
+def test_machines_go_down_when_no_task_is_left_that_could_start_another_script():
+    trail = []
+    cloud = AzureCloud.start(speed=100)
+
+    async def starts_a_script():
+        trail.append("running")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            trail.append("ended")
+
+    cloud._server.call(lambda: cloud.platform.spawn(starts_a_script()))
+    cloud.wait_for(lambda: trail)
+    guest = cloud.platform.estate.vms[cloud.vm("web-01").id.lower()].guest
+    guest.shutdown = lambda: trail.append("machine down")
+
+    cloud.stop()
+
+    assert trail == ["running", "ended", "machine down"]
 
 
 def _put(cloud, path, token, body):
