@@ -78,7 +78,7 @@ def campaigns(scale: float) -> list[Campaign]:
             15 * scale,
         ),
         Campaign("simulation", ("tests.simulation", "--seeds", whole(100_000), "--jobs", "1"), 20 * scale),
-        Campaign("soak", ("tests.soak", "--sessions", whole(50_000)), 30 * scale),
+        Campaign("soak", ("tests.soak", "--sessions", whole(50_000), "--every", whole(1000)), 30 * scale),
         *(
             Campaign(f"fuzzer {name}", ("tests.fuzz", name, "--minutes", minutes(length)), length * scale)
             for name, length in FUZZERS.items()

@@ -56,7 +56,8 @@ def _enters(payload: Payload) -> bool:
 
 def _is_ours(body: dict[str, Any]) -> bool:
     """Look at the identity in our own way: every team that the body names for the person is ours."""
-    if body.get("api_app_id") != US.app or body.get("enterprise_id"):
+    shortcut = body.get("type") in {"shortcut", "message_action"}  # Slack does not always say which app these are for
+    if (body.get("api_app_id") or (US.app if shortcut else "")) != US.app or body.get("enterprise_id"):
         return False
     if "command" in body or body.get("type") == "event_callback":
         return bool(body.get("team_id") == US.team)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from engine.explain import Explanation
 from engine.model import (
     Actor,
     Attempt,
@@ -202,6 +203,11 @@ def planned_steps(draw: st.DrawFn, number: int) -> PlannedStep:
         expect=draw(EXPECTATIONS),
         undoes=draw(st.integers(0, 3)),
     )
+
+
+EXPLANATIONS = st.builds(
+    Explanation, sentence=ODD, waits_for=st.lists(PEOPLE, max_size=20).map(tuple), until=st.none() | TIMES, next=ODD
+)
 
 
 @st.composite

@@ -20,11 +20,10 @@ from engine.plaintext import is_invisible
 from engine.ports import Summary
 from tests.bot.views.builders import (
     BOB,
+    EXPLANATIONS,
     NOW,
     ODD,
     OUTPUTS,
-    PEOPLE,
-    TIMES,
     a_plan,
     a_session,
     an_ended_step,
@@ -34,9 +33,6 @@ from tests.bot.views.builders import (
 from tests.bot.views.reading import entities, literal, markup, nodes, preformatted
 
 odd = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-EXPLANATIONS = st.builds(
-    Explanation, sentence=ODD, waits_for=st.lists(PEOPLE, max_size=20).map(tuple), until=st.none() | TIMES, next=ODD
-)
 
 
 def problems(rendered: Rendered) -> list[str]:
