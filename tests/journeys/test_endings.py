@@ -136,7 +136,7 @@ def test_cancel_of_a_running_command_stops_it_with_evidence(scene: Scene, rows: 
 
     # the machine may have told of the end before it has answered the order
     query = "SELECT data FROM audit_events WHERE session_id = :n AND kind = 'cancel_sent'"
-    scene.wait_for(lambda: rows.all(query, n=scene.session), "the record of the order")
+    rows.wait_for(lambda: rows.all(query, n=scene.session), "the record of the order")
     session = rows.session(scene.session)
     assert "confirmed" in str(rows.one(query, n=scene.session)["data"])
     assert session.steps[0].status.value == "cancelled"
