@@ -30,6 +30,14 @@ def sender_of(rows: Rows, replicas: list[Replica], session: int) -> tuple[Replic
     return (first, second) if sent(first) else (second, first)
 
 
+def runs_unanswered(scene: Scene, stage: Stage, flag: str, *, seconds: float) -> None:
+    """Approve a command that Azure starts without answering for so long; wait until it has run."""
+    gate = begins(scene, flag)
+    stage.cloud.faults.add(Fault(kind="hang", after_work=True, seconds=seconds, **SEND))
+    scene.clicks("bob", gate, APPROVE)
+    stage.cloud.wait_for(lambda: effects(scene, flag), 60)
+
+
 def audit(rows: Rows, session: int) -> list[str]:
     return [row["kind"] for row in rows.all("SELECT kind FROM audit_events WHERE session_id = :n", n=session)]
 
@@ -38,10 +46,7 @@ def test_command_that_a_killed_replica_was_sending_is_found_by_the_other_one(
     fleet: Fleet, scene: Scene, rows: Rows, stage: Stage
 ):
     replicas = fleet.start("http", "http")
-    gate = begins(scene, "killed")
-    stage.cloud.faults.add(Fault(kind="hang", after_work=True, seconds=30, **SEND))
-    scene.clicks("bob", gate, APPROVE)
-    stage.cloud.wait_for(lambda: effects(scene, "killed"), 60)
+    runs_unanswered(scene, stage, "killed", seconds=30)
     dead, alive = sender_of(rows, replicas, scene.session)
 
     dead.kill()
@@ -58,10 +63,7 @@ def test_frozen_replica_that_wakes_after_its_lease_finds_its_work_done_and_write
     fleet: Fleet, scene: Scene, rows: Rows, stage: Stage
 ):
     replicas = fleet.start("http", "http")
-    gate = begins(scene, "frozen")
-    stage.cloud.faults.add(Fault(kind="hang", after_work=True, seconds=8, **SEND))
-    scene.clicks("bob", gate, APPROVE)
-    stage.cloud.wait_for(lambda: effects(scene, "frozen"), 60)
+    runs_unanswered(scene, stage, "frozen", seconds=8)
     frozen, awake = sender_of(rows, replicas, scene.session)
 
     frozen.freeze()
@@ -104,10 +106,7 @@ def test_work_of_a_killed_replica_waits_for_no_lease_when_one_starts_in_its_plac
     only.environment["RUNBOOK_LEASE_SECONDS"] = "600"
     only.start()
     wait_for(only.ready, "the replica to serve")
-    gate = begins(scene, "replaced")
-    stage.cloud.faults.add(Fault(kind="hang", after_work=True, seconds=30, **SEND))
-    scene.clicks("bob", gate, APPROVE)
-    stage.cloud.wait_for(lambda: effects(scene, "replaced"), 60)
+    runs_unanswered(scene, stage, "replaced", seconds=30)
 
     only.kill()
     only.start()
@@ -148,10 +147,7 @@ def test_replica_that_is_asked_to_end_under_load_ends_in_time_sends_nothing_new_
 
 def test_call_that_does_not_come_back_holds_up_no_end(fleet: Fleet, scene: Scene, rows: Rows, stage: Stage):
     leaving, staying = fleet.start("http", "http")
-    gate = begins(scene, "stuck")
-    stage.cloud.faults.add(Fault(kind="hang", after_work=True, seconds=90, **SEND))
-    scene.clicks("bob", gate, APPROVE)
-    stage.cloud.wait_for(lambda: effects(scene, "stuck"), 60)
+    runs_unanswered(scene, stage, "stuck", seconds=90)
     stuck, other = sender_of(rows, [leaving, staying], scene.session)
 
     stuck._process.send_signal(signal.SIGTERM)
