@@ -33,6 +33,7 @@ LOCKED_SECONDS = 60  #: between two tries while Slack does not accept our token
 UNSURE_SECONDS = 2  #: a post that was cut off may still arrive
 FILE_TRIES = 5
 NOT_SEEN = "file_not_seen_"  #: and how often it was looked for
+NEVER_SENT = "file_never_sent"
 FILE_LOOKS = (5, 15, 40)  #: seconds between looks for a file that may have arrived: Slack shares files when it likes
 REPORT_WAITS = (0.2, 0.5, 1, 1, 2, 2, 5, 5, 10, 20)  #: seconds between two tries to record what was sent
 PLAIN_NOTE = " (Shown without its layout, which Slack refused. Decisions: the bot's Home tab, or `/runbook pending`.)"
@@ -244,11 +245,14 @@ class Deliverer:
         log.info("outbox_adopted", key=message.key, ts=found[0])
         return Sent(ts=found[0], revision=min(found[1], message.revision)), False
 
-    def _another_look(self, message: Message) -> Later | None:
-        """A file may be shared long after it was taken: look several times before it counts as never sent."""
+    def _another_look(self, message: Message) -> Later:
+        """A file may be shared long after it was taken: look several times before it counts as never sent.
+
+        That it counts so is noted before it is sent again: a new doubt must begin to count its own looks.
+        """
         looks = int(message.error.removeprefix(NOT_SEEN)) if message.error.startswith(NOT_SEEN) else 0
         if looks >= len(FILE_LOOKS):
-            return None
+            return Later(until=self._clock.now(), error=NEVER_SENT)
         until = self._clock.now() + timedelta(seconds=FILE_LOOKS[looks])
         return Later(until=until, error=f"{NOT_SEEN}{looks + 1}", unknown=True)
 

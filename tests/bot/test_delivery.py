@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
+from slack_sdk import WebClient
 from sqlalchemy import update
 
 from bot.delivery import DeliverySettings
 from bot.delivery_render import Parcel, Renderer
+from bot.delivery_sender import SlackSender
 from engine.effects import Purpose
 from engine.model import Output, Place, Session
 from engine.ports import Message, Reply, UnitOfWork
@@ -21,7 +23,7 @@ from playground.slack import FaultKind, SlackWorkspace
 from playground.slack.clock import Clock as SlackClock
 from playground.slack.state import AppConfig
 from storage.ledgers import OutboxRow
-from tests.bot.delivering import ALICE, BOB, START, PostOffice, keys, new_database
+from tests.bot.delivering import ALICE, BOB, START, PostOffice, SharedClock, keys, new_database
 
 POST = "chat.postMessage"
 
@@ -477,6 +479,46 @@ def test_a_file_that_was_completed_before_a_crash_is_not_sent_again(
 
     assert len(ws.channel("ops").files()) == 1
     assert set(office.stats()) == {"sent"}
+
+
+class SharedLate(SlackSender):
+    """Slack shows a file half a minute after it was taken; the process dies as the first one is."""
+
+    def __init__(self, client: WebClient, clock: SharedClock) -> None:
+        super().__init__(client)
+        self._clock = clock
+        self._taken_at: datetime | None = None
+
+    def send(self, parcel: Parcel, *, repeat: bool = False) -> str:
+        ts = super().send(parcel, repeat=repeat)
+        if parcel.file and self._taken_at is None:
+            self._taken_at = self._clock.now()
+            raise SystemExit
+        return ts
+
+    def find(self, parcel: Parcel) -> tuple[str, int] | None:
+        hidden = self._taken_at is None or self._clock.now() < self._taken_at + timedelta(seconds=30)
+        return None if parcel.file and hidden else super().find(parcel)
+
+
+def test_a_file_that_was_looked_for_in_vain_is_looked_for_anew_after_it_was_sent_and_not_noted(
+    office: PostOffice, rooted, ws: SlackWorkspace
+) -> None:
+    sender = SharedLate(WebClient(ws.bot_token, base_url=ws.base_url), office.clock)
+    office.sender = lambda: sender  # type: ignore[method-assign]
+    office.restart()
+    office.ended_with(rooted, Output(stdout="x" * 5000, stdout_bytes=5000))
+    forget_sending(office, rooted, Purpose.OUTPUT)
+    office.deliver_for(70)
+    assert office.stats()["sending"] == 1
+
+    with office.units() as uow:
+        uow.outbox.orphan()  # as the next process begins
+        uow.commit()
+    office.restart()
+    office.drain()
+
+    assert len(ws.channel("ops").files()) == 1
 
 
 def test_a_file_of_which_nobody_can_see_whether_it_was_sent_is_marked_as_a_repetition(folder: Path) -> None:
