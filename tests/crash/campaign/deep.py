@@ -82,9 +82,15 @@ class Tally:
 
 
 class Supply:
-    """Cases for any number of threads: all single deaths, and among them double ones and stops of the server."""
+    """Cases for any number of threads: all single deaths, and among them rows of deaths and stops of the server."""
 
-    def __init__(self, counts: dict[str, int], seed: int, *, stops: bool) -> None:
+    def __init__(self, points: dict[str, list[str]], seed: int, *, stops: bool) -> None:
+        """``points``: of each scenario, in their order."""
+        self._kinds: dict[str, list[tuple[str, int]]] = {}
+        for scenario, names in points.items():
+            for number, kind in enumerate(names, start=1):
+                self._kinds.setdefault(kind, []).append((scenario, number))
+        counts = {scenario: len(names) for scenario, names in points.items()}
         self._cases = self._make(counts, random.Random(seed), stops=stops)
         self._lock = threading.Lock()
 
@@ -98,18 +104,17 @@ class Supply:
         for index, (name, number) in enumerate(singles):
             yield Case.killed(name, number)
             if index % 4 == 3:
-                yield self._harder(singles, counts, dice, stops=stops)
+                yield self._harder(counts, dice, stops=stops)
         while True:
-            yield self._harder(singles, counts, dice, stops=stops)
+            yield self._harder(counts, dice, stops=stops)
 
-    def _harder(
-        self, singles: list[tuple[str, int]], counts: dict[str, int], dice: random.Random, *, stops: bool
-    ) -> Case:
+    def _harder(self, counts: dict[str, int], dice: random.Random, *, stops: bool) -> Case:
         """Make a case with several deaths or, on a server, one in which the server is stopped.
 
-        A later life does what is left, so its points are drawn low; one that is not reached kills nobody.
+        Every kind of point begins as many rows, however rare it is. A later life does what is left, so its points
+        are drawn low; one that is not reached kills nobody.
         """
-        name, first = dice.choice(singles)
+        name, first = dice.choice(self._kinds[dice.choice(sorted(self._kinds))])
         if stops and dice.random() < STOPPED:
             return Case(name, ({first: "stop"},))
         left = max(8, counts[name] - first)
@@ -119,9 +124,9 @@ class Supply:
 
 def run_on(tally: Tally, campaigns: list[Campaign], seed: int, *, stops: bool) -> None:
     """Let campaigns work off cases until the tally is full."""
-    counts = {name: len(campaigns[0].count(name)) for name in SCENARIOS}
-    tally.places = sum(counts.values())
-    supply = Supply(counts, seed, stops=stops)
+    points = {name: list(campaigns[0].count(name)) for name in SCENARIOS}
+    tally.places = sum(map(len, points.values()))
+    supply = Supply(points, seed, stops=stops)
     threads = [threading.Thread(target=_work, args=(tally, each, supply)) for each in campaigns]
     for thread in threads:
         thread.start()
