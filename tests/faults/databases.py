@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,17 +63,22 @@ def held_until_answered(file: Path, seconds: float | None) -> Iterator[threading
 
 
 @contextmanager
-def halted(server: Server) -> Iterator[None]:
-    """A server whose processes stand still, as on a machine that has frozen; only one of our own is halted."""
+def halted(server: Server, at_least: float = 0.0) -> Iterator[None]:
+    """A server whose processes stand still, as on a machine that has frozen; only one of our own is halted.
+
+    ``at_least``: seconds; the end of the block waits for them.
+    """
     if not isinstance(server, Cluster) or server.process is None:
         pytest.skip("this server is not ours to halt")
     main = server.process.pid
     children = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
     processes = [main, *map(int, children)]
+    began = time.monotonic()
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     try:
         yield
+        threading.Event().wait(max(0.0, began + at_least - time.monotonic()))
     finally:
         for process in processes:
             os.kill(process, signal.SIGCONT)

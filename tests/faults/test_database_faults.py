@@ -205,6 +205,20 @@ def test_fifty_who_click_while_the_database_is_locked_are_answered_in_time_and_w
     crowd.require_truth()
 
 
+def test_whoever_clicks_in_a_minute_without_the_lock_is_answered_in_time_and_with_the_truth(
+    office: LateOffice, database_file: Path
+):
+    """Longer than any patience: what waited for the lock has given up when it comes free."""
+    crowd = Crowd.gathers(office, 4)
+
+    with held_by_another_process(database_file, 60), ThreadPoolExecutor(8) as hands:
+        clicks = [each.result() for each in crowd.clicks(hands)]
+    office.settle()
+
+    crowd.require_answers(clicks)
+    crowd.require_truth()
+
+
 # ---------------------------------------------------------------- full, or read only
 
 
@@ -304,14 +318,15 @@ def test_click_on_a_database_that_can_only_be_read_is_refused_and_counts_once_it
 # ---------------------------------------------------------------- a server that falls silent
 
 
+@pytest.mark.parametrize("seconds", [0, 60], ids=["until all are answered", "a minute"])
 def test_clicks_while_the_server_is_silent_are_answered_in_time_and_corrected_once_it_speaks_again(
-    postgres_server: Server, served_url: str, workspace: SlackWorkspace, tmp_path: Path
+    postgres_server: Server, served_url: str, workspace: SlackWorkspace, tmp_path: Path, seconds: float
 ):
     """No limit of the database's own can help here: its processes do not run."""
     with open_office(workspace, served_url, tmp_path) as office:
         crowd = Crowd.gathers(office, 8)
 
-        with ThreadPoolExecutor(16) as hands, halted(postgres_server):
+        with ThreadPoolExecutor(16) as hands, halted(postgres_server, seconds):
             clicks = [each.result() for each in crowd.clicks(hands)]
         office.settle()
 
