@@ -21,7 +21,9 @@ LONG = (
     "tests/simulation/",
     "tests/sabotage/",
     "tests/journeys/",
+    "tests/benchmarks/",
     "tests/conformance/",
+    "tests/playground/web/",
 )
 # The longest are shared out in so many parts; their tests need nothing that the others have made.
 PARTS = {"tests/crash/campaign/test_sqlite.py": 6, "tests/faults/test_azure_matrix.py": 4}
