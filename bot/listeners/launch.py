@@ -59,7 +59,7 @@ def start(desk: Desk, visit: Visit) -> None:
         visit.answer.view(views.launch(_offer(desk, view.private_metadata, runbook)))
         return
     desk.requests.begin(_request(visit, runbook.name, inputs))
-    visit.answer.nothing()
+    visit.answer.recorded()
 
 
 def _request(visit: Visit, runbook: str, inputs: dict[str, str]) -> StartRequest:

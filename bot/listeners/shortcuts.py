@@ -42,7 +42,7 @@ def cancel(desk: Desk, visit: Visit) -> None:
     view = visit.payload.view
     reason = view.inputs().get(ids.BLOCK_REASON, "")
     desk.service.cancel(number_in(view.private_metadata), visit.caller.actor, reason, delivery=visit.caller.delivery)
-    visit.answer.nothing()
+    visit.answer.recorded()
 
 
 def session_in_thread(desk: Desk, visit: Visit) -> int:

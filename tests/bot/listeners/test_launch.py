@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bot import ids
+from bot import ids, replies
 from engine.effects import Purpose
 from engine.model import SessionStatus
 from playground.slack.faults import FaultKind
 from tests.bot.listeners.office import Office
+from tests.faults.databases import held_until_answered
 
 
 def dialog_of(person, office: Office, block: str):
@@ -89,6 +92,42 @@ def test_message_shortcut_says_what_the_thread_waits_for_and_can_cancel(alice, t
     assert "Waiting for" in dialog.plain()
     assert office.session().status is SessionStatus.CANCELLED
     assert office.audit("session_cancel_asked")[0].data["reason"] == "changed my mind"
+
+
+@pytest.mark.parametrize("budget", [0.1])
+def test_cancel_from_the_dialog_that_is_recorded_late_is_told_to_whoever_read_that_it_is_not_confirmed(
+    alice, thread, office: Office, database_file: Path
+):
+    alice.message_shortcut(ids.SHORTCUT_ACTIONS, thread)
+    dialog = alice.modal()
+
+    with held_until_answered(database_file, None):
+        sent = alice.submits(dialog, {ids.BLOCK_REASON: "changed my mind"})
+    office.settle()
+    office.show()
+
+    assert replies.NOT_CONFIRMED in sent.errors.values()
+    assert replies.RECORDED_LATE in [text for _, _, text in office.told]
+    assert office.session().status is SessionStatus.CANCELLED
+
+
+@pytest.mark.parametrize("budget", [0.1])
+def test_start_from_the_dialog_that_is_recorded_late_is_told_to_whoever_read_that_it_is_not_confirmed(
+    alice, office: Office, database_file: Path
+):
+    alice.types("/runbook execute", channel="ops")
+    first = dialog_of(alice, office, ids.BLOCK_RUNBOOK)
+    alice.clicks(first, ids.ACTION_LAUNCH_RUNBOOK, value="restart-web")
+    form = dialog_of(alice, office, ids.BLOCK_VM)
+
+    with held_until_answered(database_file, None):
+        sent = alice.submits(form, {ids.BLOCK_VM: "rg/web-01"})
+    office.settle()
+    office.show()
+
+    assert replies.NOT_CONFIRMED in sent.errors.values()
+    assert replies.RECORDED_LATE in [text for _, _, text in office.told]
+    assert len(office.jobs.keys) == 1
 
 
 def test_message_shortcut_on_a_finished_session_says_how_it_ended(alice, thread, office: Office):
