@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from zlib import crc32
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+from tests.scratch import in_memory
 
 pytest_plugins = ["tests.postgres"]
 
@@ -39,6 +43,13 @@ class InParts(LoadFileScheduling):  # type: ignore[misc] - xdist has no types
             return ALONE
         name = super()._split_scope(nodeid)
         return f"{name}/{crc32(nodeid.encode()) % PARTS.get(name, 1)}"
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory, unless somebody has chosen a place: what a disk does is no subject of theirs."""
+    if "TMPDIR" not in os.environ and (memory := in_memory()):
+        os.environ["TMPDIR"] = memory  # for the workers, and for whatever a test starts
+        tempfile.tempdir = None
 
 
 @pytest.hookimpl(optionalhook=True)

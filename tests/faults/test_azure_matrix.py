@@ -7,7 +7,6 @@ strikes and that leave the session able to go on are struck in one session of th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -149,9 +148,7 @@ def cloud() -> Iterator[AzureCloud]:
 
 @pytest.fixture(scope="module")
 def shelf(migrated_file: Path) -> Iterator[Shelf]:
-    """In memory where there is such a place: what a power cut leaves on a disk is not the subject here."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(prefix="runbook-benches-", dir=memory if os.access(memory, os.W_OK) else None) as made:
+    with TemporaryDirectory(prefix="runbook-benches-") as made:
         kept = Shelf(migrated_file, Path(made))
         yield kept
         kept.database.close()

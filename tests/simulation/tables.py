@@ -30,6 +30,7 @@ from storage.outbox import _message
 from storage.tables import AttemptRow, SessionRow, StepRow
 from storage.transaction import LEASE, TAKES_WRITE_LOCK
 from storage.unit_of_work import SqlUnitOfWork
+from tests.scratch import in_memory
 from tests.simulation.store import interrupted
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class NoQueue:
 @cache
 def _installation() -> tuple[Database, Path]:
     """Return a database and the template that it is set back to."""
-    memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(dir=in_memory()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     template = folder / "template.db"
     upgrade(f"sqlite:///{template}")

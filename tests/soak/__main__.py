@@ -7,12 +7,12 @@ that they must not.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from tests.scratch import in_memory
 from tests.soak.judge import ENOUGH, MB, Sample, memory_per_10_000, table, verdicts, warm
 from tests.soak.run import soak
 from tests.soak.world import Installation
@@ -24,9 +24,8 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1000, help="sessions between two samples")
     options = parser.parse_args()
     began = time.process_time()
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # waiting for a disk shows no leak
     print(table([]))  # noqa: T201
-    with tempfile.TemporaryDirectory(prefix="runbook-soak-", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix="runbook-soak-", dir=in_memory()) as folder:
         samples, it = soak(Path(folder), sessions=options.sessions, every=options.every, tell=_show)
     wrong = verdicts(samples)
     print("\n" + "\n".join(f"- {line}" for line in [*_figures(samples, it, time.process_time() - began), *wrong]))  # noqa: T201

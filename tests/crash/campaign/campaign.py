@@ -24,10 +24,10 @@ from tests.crash.campaign.rows import PostgresRows, Rows, SqliteRows
 from tests.crash.campaign.scenarios import SCENARIOS
 from tests.crash.campaign.world import World
 from tests.postgres import Server
+from tests.scratch import in_memory
 
 MOST_DEATHS = 6  #: in one case
 MOST_LIVES = MOST_DEATHS + 4  #: a scenario may cut the power twice, and in the end somebody must settle everything
-SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -245,6 +245,5 @@ def _served(url: str, template: Path, folder: Path) -> Iterator[Forks]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    where = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="runbook-crash-", dir=where) as name:
+    with tempfile.TemporaryDirectory(prefix="runbook-crash-", dir=in_memory()) as name:
         yield Path(name)
