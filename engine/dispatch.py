@@ -15,6 +15,7 @@ from engine.model import AttemptStatus, GateStatus, Result, Session, Step, StepS
 from engine.plan import digest_of
 from engine.policy import eligible
 from engine.ports import Command, Handle
+from engine.reactions import basis_of
 from engine.recorder import Recorder, look_again
 
 
@@ -58,7 +59,8 @@ class Dispatcher:
         return False
 
     def _delay(self, session: Session, step: Step, reason: str, wait: timedelta) -> None:
-        event = ev.Delayed(step_number=step.number, reason=reason, not_before=self._rows.now() + wait)
+        until = self._rows.now() + wait
+        event = ev.Delayed(step_number=step.number, reason=reason, not_before=until, basis=basis_of(step))
         self._rows.record(session, event, "step_delayed", step.number)
 
     def _lost_votes(self, session: Session, step: Step) -> str:
@@ -80,7 +82,7 @@ class Dispatcher:
         return "" if able >= step.audience.quorum else why or "too few people who may approve have voted."
 
     def _void(self, session: Session, step: Step, reason: str, *, fatal: bool) -> bool:
-        event = ev.ApprovalVoided(step_number=step.number, reason=reason, fatal=fatal)
+        event = ev.ApprovalVoided(step_number=step.number, reason=reason, fatal=fatal, basis=basis_of(step))
         self._rows.record(session, event, "approval_voided", step.number, {"reason": reason, "fatal": fatal})
         return True
 
@@ -90,7 +92,8 @@ class Dispatcher:
         try:
             self._parts.preparation.require_ready(session.plan.target, step.planned.shell)
         except (Precondition, Permanent) as obstacle:
-            self._rows.record(session, ev.Blocked(step_number=number, reason=str(obstacle)), "step_blocked", number)
+            event = ev.Blocked(step_number=number, reason=str(obstacle), basis=basis_of(step))
+            self._rows.record(session, event, "step_blocked", number)
         except (Transient, Indeterminate) as trouble:
             retry_after = getattr(trouble, "retry_after", None)
             wait = timedelta(seconds=retry_after) if retry_after else self._parts.patience.throttled
@@ -116,12 +119,13 @@ class Dispatcher:
             not_after=now + self._parts.patience.start_within,
             hard_deadline=answer_by,
             guard_at=now + self._parts.patience.guard if self._parts.patience.guard else None,
+            basis=basis_of(step),
         )
         try:
             after = self._rows.record(session, event, "step_claimed", step.number, {"attempt": attempt_id})
         except TargetBusy as busy:
             if step.status is StepStatus.APPROVED:
-                delayed = ev.Delayed(step_number=step.number, reason=busy.message)
+                delayed = ev.Delayed(step_number=step.number, reason=busy.message, basis=event.basis)
                 self._rows.record(session, delayed, "step_queued", step.number)
             return None
         if after is None:

@@ -45,12 +45,21 @@ class Reminded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What a worker looked at before it came to its finding; None in its place: whatever stands there now."""
+
+    gate_id: str  #: of the step's newest gate; empty while it has none
+    attempts: int  #: that there had been
+
+
+@dataclass(frozen=True, kw_only=True)
 class ApprovalVoided:
     """What was approved is not what would run, or the approver may no longer approve."""
 
     step_number: int
     reason: str
     fatal: bool  #: True: the stored plan cannot be trusted; False: ask again
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +72,7 @@ class Claimed:
     not_after: datetime
     hard_deadline: datetime
     guard_at: datetime | None = None  #: when somebody is to see whether the owner is still there
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +82,7 @@ class Delayed:
     step_number: int
     reason: str
     not_before: datetime | None = None
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +91,7 @@ class Blocked:
 
     step_number: int
     reason: str
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

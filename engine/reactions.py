@@ -84,7 +84,7 @@ def _reminded(work: Work, event: ev.Reminded) -> None:
 
 
 def _approval_voided(work: Work, event: ev.ApprovalVoided) -> None:
-    step = _not_running(work, event.step_number)
+    step = _looked_at(work, event)
     if event.fatal:
         work.move(step, Move.BLOCK, reason=event.reason)
         work.finish(N.FAILED, event.reason)
@@ -93,7 +93,7 @@ def _approval_voided(work: Work, event: ev.ApprovalVoided) -> None:
 
 
 def _claimed(work: Work, event: ev.Claimed) -> None:
-    step = _not_running(work, event.step_number)
+    step = _looked_at(work, event)
     if work.session.paused_by:
         raise Conflict(f"Session {work.session.id} was paused by {work.session.paused_by}.")
     attempt = Attempt(
@@ -124,23 +124,33 @@ def _claimed(work: Work, event: ev.Claimed) -> None:
 
 
 def _delayed(work: Work, event: ev.Delayed) -> None:
-    step = _not_running(work, event.step_number)
+    step = _looked_at(work, event)
     work.move(step, Move.DELAY, reason=event.reason, not_before=event.not_before)
     if event.not_before is not None:
         work.effects.append(RunStep(step_number=step.number, not_before=event.not_before))
 
 
 def _blocked(work: Work, event: ev.Blocked) -> None:
-    step = _not_running(work, event.step_number)
+    step = _looked_at(work, event)
     work.move(step, Move.BLOCK, reason=event.reason)
 
 
-def _not_running(work: Work, number: int) -> Step:
-    """Return a step for a worker's finding from before its claim; a slow worker's comes too late."""
-    step = work.step(number)
+def _looked_at(work: Work, event: ev.ApprovalVoided | ev.Claimed | ev.Delayed | ev.Blocked) -> Step:
+    """Return a step for a worker's finding from before its claim; a slow worker's comes too late.
+
+    While it looked, the step may have run, failed and been approved anew: what it found says nothing of that approval.
+    """
+    step = work.step(event.step_number)
     if step.status is S.RUNNING:
-        raise Conflict(f"Step {number} is running.")
+        raise Conflict(f"Step {step.number} is running.")
+    if event.basis is not None and event.basis != basis_of(step):
+        raise Conflict(f"Step {step.number} was asked for or tried anew meanwhile.")
     return step
+
+
+def basis_of(step: Step) -> ev.Basis:
+    """Return what a finding about this step is based on."""
+    return ev.Basis(gate_id=step.gate.id if step.gate else "", attempts=step.attempts)
 
 
 def _submitted(work: Work, event: ev.Submitted) -> None:
@@ -214,9 +224,9 @@ def _try_again(work: Work, step: Step, reason: str) -> None:
 
 
 def _start_again(work: Work, step: Step, reason: str, at: datetime) -> None:
-    """It certainly did not start: what was approved passes on to the next attempt."""
+    """It certainly did not start: its place among the approved attempts passes on to the next one, and no more."""
     if step.gate:
-        step = replace(step, gate=replace(step.gate, attempt=step.attempts + 1))
+        step = replace(step, gate=replace(step.gate, attempt=step.gate.attempt + 1))
     work.move(step, Move.DELAY, reason=reason, not_before=at)
     work.effects.append(RunStep(step_number=step.number, not_before=at))
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete
 
 from engine import events as ev
-from engine.errors import Indeterminate, Permanent, Transient
+from engine.errors import ConnectorError, Indeterminate, Permanent, Transient
 from engine.model import AttemptStatus, Expect, GateStatus, OnFailure, Phase, Risk, Session, Shell, Verdict
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
@@ -162,6 +162,65 @@ def test_session_that_was_paused_during_the_last_look_is_not_sent(crew: Crew) ->
 
     assert crew.machines.submitted == []
     assert crew.status(number) == N.PAUSED
+
+
+def tries_in_vain_and_is_approved_again(crew: Crew, number: int) -> None:
+    """Another worker runs the step, the machine refuses it, and people approve a second try."""
+    crew.machines.breaks("submit", Permanent("A right is missing."))
+    crew.does("run", number, worker=crew.another_worker("worker-2"))
+    retry = ev.Chosen(step_number=1, choice=ev.Choice.RETRY, actor=an_actor(CAROL), reason="It is granted.")
+    crew.service.choose(number, retry)
+    crew.approves(number, CAROL)
+
+
+def test_worker_that_looked_before_the_newest_approval_sends_nothing_under_it(crew: Crew) -> None:
+    """It has not looked whether that one counts."""
+    number = crew.approved()
+    crew.machines.once_before("preflight", lambda: tries_in_vain_and_is_approved_again(crew, number))
+
+    crew.does("run", number)
+    sent_by_the_other = len(crew.machines.submitted)
+    crew.runs(number)
+
+    assert sent_by_the_other == 1
+    assert len(crew.machines.submitted) == 2
+    assert crew.status(number) == N.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "found",
+    [Permanent("The machine is gone."), Transient("Throttled.", retry_after=40)],
+    ids=["machine not ready", "machine asks for patience"],
+)
+def test_look_at_the_machine_from_before_the_newest_approval_does_not_touch_it(
+    crew: Crew, found: ConnectorError
+) -> None:
+    number = crew.approved()
+
+    def meanwhile() -> None:
+        tries_in_vain_and_is_approved_again(crew, number)
+        crew.machines.breaks("preflight", found)
+
+    crew.machines.once_before("preflight", meanwhile)
+    crew.does("run", number)
+
+    assert crew.step(number).status is S.APPROVED
+    assert str(found) not in crew.step(number).reason
+    assert crew.step(number).not_before is None
+
+
+def test_loss_of_an_earlier_approval_does_not_void_the_newest_one(crew: Crew) -> None:
+    number = crew.approved()
+
+    def meanwhile() -> None:
+        tries_in_vain_and_is_approved_again(crew, number)
+        crew.people.members.remove(BOB.user)
+
+    crew.people.once_before(meanwhile)
+    crew.does("run", number)
+
+    assert crew.step(number).status is S.APPROVED
+    assert crew.count("approval_voided") == 0
 
 
 def test_paused_session_goes_on_when_it_is_resumed(crew: Crew) -> None:

@@ -110,6 +110,16 @@ def test_throttling_does_not_use_up_the_retries() -> None:
     assert story.statuses == [S.QUEUED]
 
 
+def test_throttling_between_two_attempts_makes_no_more_of_them() -> None:
+    """Of one retry: the first attempt fails, the second is throttled, the third fails. A fourth was never approved."""
+    at = NOW + timedelta(seconds=20)
+    story = approved(retries=1).runs(A.FAILED).claims().ends(A.NOT_STARTED, retry_at=at)
+
+    story.runs(A.FAILED)
+
+    assert story.statuses == [S.FAILED]
+
+
 def test_ungated_command_that_did_not_start_waits_and_tries_again() -> None:
     at = NOW + timedelta(seconds=20)
     story = Story(a_free_step()).claims()

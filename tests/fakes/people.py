@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.errors import NotAllowed, Precondition, Unverifiable
 from engine.model import Person, Place
 
@@ -16,6 +18,11 @@ class People:
         self.guests = {"U0GINA"}
         self.channels = {"C0OPS"}
         self.outage = False
+        self._next: list[Callable[[], object]] = []
+
+    def once_before(self, act: Callable[[], object]) -> None:
+        """Let something happen when the next question arrives, and only then."""
+        self._next.append(act)
 
     def require_member(self, person: Person) -> str:
         self._ask()
@@ -33,5 +40,7 @@ class People:
             raise Precondition("The bot is not in this channel.", hint="Invite it there.")
 
     def _ask(self) -> None:
+        while self._next:
+            self._next.pop()()
         if self.outage:
             raise Unverifiable("Slack could not be asked.", hint="Try again in a minute.")
