@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Condition, Event
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -29,13 +29,14 @@ from engine.ports import Clock, Message, Reply, UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 LOCKED_SECONDS = 60  #: between two tries while Slack does not accept our token
 UNSURE_SECONDS = 2  #: a post that was cut off may still arrive
 FILE_TRIES = 5
 NOT_SEEN = "file_not_seen_"  #: and how often it was looked for
 NEVER_SENT = "file_never_sent"
 FILE_LOOKS = (5, 15, 40)  #: seconds between looks for a file that may have arrived: Slack shares files when it likes
-REPORT_WAITS = (0.2, 0.5, 1, 1, 2, 2, 5, 5, 10, 20)  #: seconds between two tries to record what was sent
+DATABASE_WAITS = (0.2, 0.5, 1, 1, 2, 2, 5, 5, 10, 20)  #: seconds between two visits while it is away
 PLAIN_NOTE = " (Shown without its layout, which Slack refused. Decisions: the bot's Home tab, or `/runbook pending`.)"
 
 PLACE_SENTENCES = {
@@ -184,22 +185,29 @@ class Deliverer:
         """Run one piece of work; whatever goes wrong in it must not end the loop. The row tells the rest."""
         try:
             return work()
+        except StorageUnavailable as trouble:
+            log.warning("delivery_without_database", reason=trouble.message)
+            return 0
         except Exception:  # the outermost loop of delivery
             log.exception("delivery_broke")
             return 0
 
     def _carry(self, message: Message) -> int:
-        outcome = self._deliver(message)
+        outcome = self._patiently(message, lambda: self._deliver(message))
         if outcome is None:
             log.warning("claim_lost", key=message.key)
             return 0
-        for wait in REPORT_WAITS:
+        return self._patiently(message, lambda: self._record(message, outcome))
+
+    def _patiently(self, message: Message, visit: Callable[[], T]) -> T:
+        """Visit the database again while it is away: before sending nothing is lost, and after it is not forgotten."""
+        for wait in DATABASE_WAITS:
             try:
-                return self._record(message, outcome)
-            except StorageUnavailable as trouble:  # what Slack was shown is known: it must not be forgotten
-                log.warning("outcome_not_recorded_yet", key=message.key, reason=trouble.message)
+                return visit()
+            except StorageUnavailable as trouble:
+                log.warning("outbox_waits_for_database", key=message.key, reason=trouble.message)
                 self._closing.wait(wait)
-        return self._record(message, outcome)
+        return visit()
 
     def _record(self, message: Message, outcome: Outcome) -> int:
         with self._uow() as uow:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 from slack_sdk import WebClient
 
 from bot.delivery import Deliverer, DeliverySettings
@@ -199,3 +200,32 @@ class PostOffice:
 
 def keys(session: Session, *wanted: Sequence[Any]) -> list[str]:
     return [f"session/{session.id}/{purpose.value}/{step}/{ordinal}" for purpose, step, ordinal in wanted]
+
+
+# ------------------------------------------------------------ fixtures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("delivery")
+
+
+@pytest.fixture
+def ws() -> Iterator[SlackWorkspace]:
+    with SlackWorkspace.start(clock=SlackClock(frozen_at=START)) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def office(ws: SlackWorkspace, folder: Path) -> Iterator[PostOffice]:
+    made = PostOffice(ws, new_database(folder))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rooted(office: PostOffice):
+    """A session whose card is shown."""
+    session = office.session()
+    office.deliver()
+    return session

@@ -18,15 +18,14 @@ from bot.delivery_sender import SlackSender
 from engine.effects import Purpose
 from engine.model import SessionStatus, StepStatus
 from playground.slack import FaultKind, SlackWorkspace
-from playground.slack.clock import Clock as SlackClock
 from playground.slack.model import BOT_USER_ID, Channel
 from playground.slack.seed import ALICE, BOB, CAROL, DAVE
-from tests.bot.delivering import START, PostOffice, keys, new_database
+from tests.bot.delivering import PostOffice, folder, keys, new_database, ws
 from tests.bot.listeners.conftest import _no_proxy, database_file, workspace
 from tests.faults.slack_bench import LateOffice, again, open_office, recorded
 from tests.storage.databases import migrated_file
 
-__all__ = ["_no_proxy", "database_file", "migrated_file", "workspace"]
+__all__ = ["_no_proxy", "database_file", "folder", "migrated_file", "workspace", "ws"]
 
 APPROVE = "Approve & Continue"
 POST = "chat.postMessage"
@@ -42,23 +41,11 @@ class ImpatientOffice(PostOffice):
         return made
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("faults")
-
-
 @pytest.fixture
-def quiet() -> Iterator[SlackWorkspace]:
-    """A workspace whose time stands still until it is moved."""
-    with SlackWorkspace.start(clock=SlackClock(frozen_at=START)) as started:
-        yield started
-
-
-@pytest.fixture
-def post(quiet: SlackWorkspace, folder: Path) -> Iterator[PostOffice]:
-    made = ImpatientOffice(quiet, new_database(folder))
+def post(ws: SlackWorkspace, folder: Path) -> Iterator[PostOffice]:
+    made = ImpatientOffice(ws, new_database(folder))
     yield made
-    quiet.faults.clear()
+    ws.faults.clear()
     made.close()
 
 
@@ -79,43 +66,39 @@ STORY = ((Purpose.CARD, 0, 0), (Purpose.GATE, 1, 1), (Purpose.CLOSING, 0, 0))
 @pytest.mark.parametrize("nth", [0, 1, 2], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_thread_is_shown_once_and_in_order_whatever_slack_answers(
-    post: PostOffice, quiet: SlackWorkspace, fault: str, nth: int, times: int
+    post: PostOffice, ws: SlackWorkspace, fault: str, nth: int, times: int
 ) -> None:
     session = post.session(card=False)
     for number, (purpose, step, ordinal) in enumerate(STORY):
         post.want(session, purpose, step, ordinal)
         if number == nth:
-            quiet.faults.switch_on(FAULTS[fault], on=POST, times=times, seconds=2)
+            ws.faults.switch_on(FAULTS[fault], on=POST, times=times, seconds=2)
         post.drain()
 
-    assert quiet.faults.count(FAULTS[fault]) == times or fault in {"reset-after-accept", "hang"}
+    assert ws.faults.count(FAULTS[fault]) == times or fault in {"reset-after-accept", "hang"}
     assert post.shown() == keys(session, *STORY)
     assert post.stats() == {"sent": 3}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_edit_in_trouble_is_made_again_and_posts_nothing_new(
-    post: PostOffice, quiet: SlackWorkspace, fault: str
-) -> None:
+def test_edit_in_trouble_is_made_again_and_posts_nothing_new(post: PostOffice, ws: SlackWorkspace, fault: str) -> None:
     session = post.session()
     post.drain()
-    quiet.faults.switch_on(FAULTS[fault], on="chat.update", seconds=2)
+    ws.faults.switch_on(FAULTS[fault], on="chat.update", seconds=2)
 
     post.want(session, Purpose.CARD)
     post.drain()
 
-    assert quiet.faults.count(FAULTS[fault]) == 1
+    assert ws.faults.count(FAULTS[fault]) == 1
     assert post.shown() == keys(session, STORY[0])
     assert post.row(session, Purpose.CARD).sent_revision == 2
 
 
 @pytest.mark.parametrize("fault", ["429", "429-empty"])
-def test_nothing_is_posted_to_a_channel_before_slack_said_so(
-    post: PostOffice, quiet: SlackWorkspace, fault: str
-) -> None:
+def test_nothing_is_posted_to_a_channel_before_slack_said_so(post: PostOffice, ws: SlackWorkspace, fault: str) -> None:
     for _ in range(8):
         post.session()
-    quiet.faults.switch_on(FAULTS[fault], on=POST, seconds=30)
+    ws.faults.switch_on(FAULTS[fault], on=POST, seconds=30)
 
     post.deliver_for(29)
     early = [call for call in post.calls(POST) if call.ok]
@@ -129,12 +112,12 @@ def test_nothing_is_posted_to_a_channel_before_slack_said_so(
 # ---------------------------------------------------------------- an hour without Slack
 
 
-def rooms(quiet: SlackWorkspace, number: int) -> list[str]:
+def rooms(ws: SlackWorkspace, number: int) -> list[str]:
     """Make so many channels with everybody in them."""
     everybody = {ALICE, BOB, CAROL, DAVE, BOT_USER_ID}
     made = [Channel(id=f"C0ROOM{n}", name=f"room-{n}", members=everybody) for n in range(number)]
-    with quiet.world.lock:
-        quiet.world.channels |= {room.id: room for room in made}
+    with ws.world.lock:
+        ws.world.channels |= {room.id: room for room in made}
     return [room.id for room in made]
 
 
@@ -145,29 +128,29 @@ def most_in_ten_seconds(times: list[float]) -> int:
 
 @pytest.mark.parametrize("outage", [FaultKind.RESET_BEFORE_WORK, FaultKind.SERVER_ERROR], ids=str)
 def test_hour_without_slack_loses_nothing_and_keeps_every_threads_order(
-    post: PostOffice, quiet: SlackWorkspace, outage: FaultKind
+    post: PostOffice, ws: SlackWorkspace, outage: FaultKind
 ) -> None:
-    channels = rooms(quiet, 5)
+    channels = rooms(ws, 5)
     sessions = [post.session(channels[n % 5]) for n in range(THREADS)]
     for session in sessions:
         for ordinal in range(1, EACH):
             post.want(session, Purpose.RESULT, 1, ordinal)
-    quiet.faults.switch_on(outage, times=None)
+    ws.faults.switch_on(outage, times=None)
     post.deliver_for(3600, step=60)
-    silence = [message for channel in channels for message in quiet.channel(channel).all()]
-    quiet.faults.clear()
-    quiet.faults.switch_on(FaultKind.RATE_LIMITED, on=POST, times=5, seconds=3)
+    silence = [message for channel in channels for message in ws.channel(channel).all()]
+    ws.faults.clear()
+    ws.faults.switch_on(FaultKind.RATE_LIMITED, on=POST, times=5, seconds=3)
 
     seconds = post.drain()
 
     refusals = [call for call in post.calls(POST) if call.note.startswith("HTTP 429")]
 
     assert silence == []
-    assert len(refusals) == quiet.faults.count(FaultKind.RATE_LIMITED) == 5  # no other: we keep to the pace ourselves
+    assert len(refusals) == ws.faults.count(FaultKind.RATE_LIMITED) == 5  # no other: we keep to the pace ourselves
     assert post.stats() == {"sent": THREADS * EACH}
     for number, channel in enumerate(channels):
         mine, times = defaultdict(list), []
-        for message in quiet.channel(channel).all():
+        for message in ws.channel(channel).all():
             assert message.metadata
             key = message.metadata["event_payload"]["outbox"]
             mine[key.split("/")[1]].append(key)
