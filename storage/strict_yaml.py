@@ -206,7 +206,7 @@ def parse(text: str, *, file: str) -> Parsed:
     reader = _Reader(file=file, lines=text.split("\n"), events=_events(loader))
     try:
         value = reader.document()
-    except ValueError as error:  # PyYAML turns numbers of escapes and directives into characters without a look
+    except (ValueError, OverflowError) as error:  # PyYAML makes characters of the numbers in escapes without a look
         message = "a number that stands here is out of range."
         raise _at(file, loader.line + 1, loader.column + 1, message, "Write the character itself.") from error
     except yaml.MarkedYAMLError as error:

@@ -81,6 +81,7 @@ def test_plain_values_are_text_whole_numbers_booleans_and_nothing() -> None:
         ("%YAML 1.1\n---\na: 1\n", 1, 1, "directives"),
         ("%YAML " + "9" * 5000 + ".1\n---\na: 1\n", 1, 7, "out of range"),
         ('a: 1\nb: "\\U00110000"\n', 2, 7, "out of range"),
+        ('a: 1\nb: "\\U80449458"\n', 2, 7, "out of range"),
         ('a: "\\ud800"\n', 1, 4, "U+D800"),
         ('a: "\\u202e"\n', 1, 4, "U+202E RIGHT-TO-LEFT OVERRIDE, which nobody can see"),
         ('"\\u200b": 1\n', 1, 1, "U+200B"),
