@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.scratch import in_memory
-from tests.soak.judge import ENOUGH, MB, Sample, memory_per_10_000, table, verdicts, warm
+from tests.soak.judge import ENOUGH, MB, Sample, filled, memory_per_10_000, table, verdicts
 from tests.soak.run import soak
 from tests.soak.world import Installation
 
@@ -41,13 +41,16 @@ def _figures(samples: list[Sample], it: Installation, seconds: float) -> list[st
         f"{seconds / 60:.1f} core-minutes, {ended / seconds:.1f} sessions per core-second",
     ]
     if len(samples) >= ENOUGH:
-        first, last = samples[warm(samples)], samples[-1]
+        first, middle, last = samples[0], filled(samples)[0], samples[-1]
         lines += [
-            f"10,000 sessions leave {memory_per_10_000(samples) / MB:.2f} MB in memory after the warm-up",
+            f"10,000 sessions of the second half leave {memory_per_10_000(samples) / MB:.2f} MB in memory",
             (
-                f"after the warm-up and at the end: threads {first.threads}, {last.threads}; files {first.files},"
-                f" {last.files}; objects {first.objects}, {last.objects}; memory {first.memory / MB:.1f},"
-                f" {last.memory / MB:.1f} MB"
+                f"after {first.sessions}, {middle.sessions} and {last.sessions} sessions: memory"
+                f" {first.memory / MB:.1f}, {middle.memory / MB:.1f}, {last.memory / MB:.1f} MB;"
+                f" threads {first.threads}, {middle.threads}, {last.threads};"
+                f" files {first.files}, {middle.files}, {last.files}; objects"
+                f" {first.objects}, {middle.objects}, {last.objects}; database {first.database / MB:.0f},"
+                f" {middle.database / MB:.0f}, {last.database / MB:.0f} MB"
             ),
         ]
     return lines

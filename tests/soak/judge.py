@@ -11,6 +11,7 @@ from dataclasses import dataclass
 MB = 1_000_000
 ENOUGH = 5  #: samples, to judge anything
 WARM_UP = 0.2  #: of the samples: caches fill, pools open
+FILLING = 0.5  #: of the samples: the allocator's pools reach their largest size late; what leaks never stops growing
 MEMORY_PER_10_000 = 1 * MB  #: what 10,000 sessions may leave behind in memory
 STRAIGHT = 0.05  #: of the whole growth: how far the database may be from growing in a straight line
 
@@ -32,13 +33,17 @@ def verdicts(samples: Sequence[Sample]) -> list[str]:
     """Return what is wrong, one sentence each; empty when all is well."""
     if len(samples) < ENOUGH:
         return [f"{len(samples)} samples say nothing; at least {ENOUGH} are needed."]
-    steady = samples[warm(samples) :]
-    return [*_memory(steady), *_constant(steady, "threads"), *_constant(steady, "files"), *_straight(steady)]
+    steady = samples[_first(samples, WARM_UP) :]
+    return [*_memory(samples), *_constant(steady, "threads"), *_constant(steady, "files"), *_straight(steady)]
 
 
-def warm(samples: Sequence[Sample]) -> int:
-    """Return which sample is the first after the warm-up."""
-    return max(1, int(len(samples) * WARM_UP))
+def filled(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return the samples after memory has filled up."""
+    return samples[_first(samples, FILLING) :]
+
+
+def _first(samples: Sequence[Sample], share: float) -> int:
+    return max(1, int(len(samples) * share))
 
 
 def slope(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
@@ -50,12 +55,12 @@ def slope(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
 
 
 def memory_per_10_000(samples: Sequence[Sample]) -> float:
-    """Return how many bytes of memory 10,000 sessions leave behind after the warm-up."""
-    return slope(samples[warm(samples) :], lambda one: one.memory) * 10_000
+    """Return how many bytes of memory 10,000 sessions leave behind once it has filled up."""
+    return slope(filled(samples), lambda one: one.memory) * 10_000
 
 
-def _memory(steady: Sequence[Sample]) -> list[str]:
-    left = slope(steady, lambda one: one.memory) * 10_000
+def _memory(samples: Sequence[Sample]) -> list[str]:
+    left = memory_per_10_000(samples)
     if left <= MEMORY_PER_10_000:
         return []
     return [f"10,000 sessions leave {left / MB:.2f} MB in memory; at most {MEMORY_PER_10_000 / MB:.0f} MB may stay."]

@@ -34,7 +34,7 @@ def test_hundred_mixed_sessions_end_as_they_should_and_leave_no_thread_and_no_fi
 
 
 def samples(
-    *, leak: float = 0.0, wobble: float = 0.0, threads: int = 0, files: int = 0, bend: float = 0.0
+    *, leak: float = 0.0, wobble: float = 0.0, threads: int = 0, files: int = 0, bend: float = 0.0, filled: int = 8
 ) -> list[Sample]:
     """Made-up samples of 50,000 sessions: memory that fills up first, noise, and whatever is asked for."""
     made = []
@@ -45,7 +45,7 @@ def samples(
             Sample(
                 sessions=sessions,
                 seconds=sessions / 20,
-                memory=int(90 * MB + min(number, 8) * 2 * MB + leak * sessions + noise),
+                memory=int(90 * MB + min(number, filled) * MB + leak * sessions + noise),
                 objects=100_000,
                 threads=7 + threads * (number > 40),
                 files=12 + files * number // 10,
@@ -57,6 +57,11 @@ def samples(
 
 def test_quiet_run_passes() -> None:
     assert verdicts(samples(wobble=0.3 * MB)) == []
+
+
+def test_memory_that_fills_up_until_the_middle_is_no_leak_and_later_is_one() -> None:
+    assert verdicts(samples(filled=25)) == []
+    assert "in memory" in " ".join(verdicts(samples(filled=40)))
 
 
 @pytest.mark.parametrize(
