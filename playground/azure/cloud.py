@@ -55,6 +55,7 @@ class AzureCloud:
         self.identity = Identity(self.platform.clock.now)
         self.ca_file = self._folder / "ca.pem"
         self._server = Server(self.platform, self.identity, self.ca_file)
+        self._guests: list[Guest] = []  #: also those whose VM was deleted: their scripts may still run
 
     @classmethod
     def start(
@@ -91,6 +92,7 @@ class AzureCloud:
     def _equip(self, vm: Vm) -> None:
         sandbox = Sandbox(self._folder / f"{vm.group}.{vm.name}", vm.name, self._limits)
         vm.guest = Guest(vm, self.platform, sandbox)
+        self._guests.append(vm.guest)
         if vm.power == "running":
             vm.heartbeat = self.platform.clock.now()
             vm.guest.boot()
@@ -100,10 +102,9 @@ class AzureCloud:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _shut_down(self) -> None:
-        for vm in self.platform.estate.vms.values():
-            if vm.guest is not None:
-                vm.guest.shutdown()
-                await vm.guest.sandbox.reap()
+        for guest in self._guests:
+            guest.shutdown()
+            await guest.sandbox.reap()
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from playground.azure.model import Estate
 from playground.azure.operations import Operations
 from playground.azure.rbac import AccessTable, Governance, Principal
 
-_ENDING_SECONDS = 1.0
+_ENDING_SECONDS = 10.0
 
 
 @dataclass(kw_only=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext, suppress
 from typing import Any
+
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from playground.slack.model import Message
 from playground.stage import Stage
 
 PATIENCE_MS = 40_000
+CLICKS = 4  #: that somebody tries before giving up
 APPROVE = "Approve & Continue"
 REJECT = "Reject"
 _JUST_APPROVE = re.compile(f"^{re.escape(APPROVE)}$")
@@ -58,8 +62,13 @@ class Tab:
         return self.stage.slack.channel("ops").messages()
 
     def opens(self, card: Message) -> None:
-        self.channel.locator(f'[data-ts="{card.ts}"] .thread-link').click()
-        self.thread.locator(f'[data-ts="{card.ts}"]').wait_for()
+        """Click on the link below a message; once more, as a person would, if it was drawn anew under the click."""
+        link, opened = (each.locator(f'[data-ts="{card.ts}"]') for each in (self.channel, self.thread))
+        for left in reversed(range(CLICKS)):
+            link.locator(".thread-link").click()
+            with suppress(PlaywrightTimeoutError) if left else nullcontext():
+                opened.wait_for(timeout=PATIENCE_MS / CLICKS)
+                return
 
     def gate(self, number: int) -> Any:
         """The open request for a step."""

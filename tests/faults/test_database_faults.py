@@ -131,10 +131,10 @@ def test_everybody_who_types_while_the_database_is_locked_is_answered_in_time(
     assert all("Preparing" in a.text or "busy" in a.text or "Not confirmed" in a.text for a in answers)
 
 
-# ---------------------------------------------------------------- fifty people at once
+# ---------------------------------------------------------------- thirty people at once
 
 PEOPLE = ("bob", "carol")
-REQUESTS = 25  #: open requests, on each of which both click at the same moment
+REQUESTS = 15  #: open requests, on each of which both click at the same moment
 TRUTHS = ("busy", "Not confirmed", "Recorded now", "was already approved", "cannot be reached", "are in use")
 
 
@@ -190,7 +190,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, None], ids=["half a second", "two seconds", "until all are answered"])
-def test_fifty_who_click_while_the_database_is_locked_are_answered_in_time_and_with_the_truth(
+def test_thirty_who_click_while_the_database_is_locked_are_answered_in_time_and_with_the_truth(
     office: LateOffice, database_file: Path, seconds: float | None
 ):
     crowd = Crowd.gathers(office, REQUESTS)

@@ -78,6 +78,19 @@ def test_stopping_the_cloud_leaves_no_process_and_no_folder(monkeypatch):
     assert [pid for pid in pids if _is_sleeping(pid)] == []
 
 
+def test_stopping_the_cloud_waits_for_the_scripts_of_a_deleted_machine_too():
+    with AzureCloud.start(speed=100) as cloud:
+        vm = cloud.vm("web-01")
+        body = {"location": "westeurope", "properties": {"source": {"script": "sleep 63"}, "asyncExecution": True}}
+        token, _ = cloud.identity.issue(cloud.identity.system, cloud.url)
+        _put(cloud, f"{vm.id}/runCommands/rb-1", token, body)
+        cloud.wait_for(vm.processes)
+        children = cloud.platform.estate.vms[vm.id.lower()].guest.sandbox._children
+        cloud.on_loop(lambda: cloud.platform.estate.vms.pop(vm.id.lower()))
+
+    assert [child.returncode for child in children] == [-9]
+
+
 def test_machines_go_down_when_no_task_is_left_that_could_start_another_script():
     trail = []
     cloud = AzureCloud.start(speed=100)
