@@ -208,11 +208,14 @@ find_young() {{ # made less than a minute ago: its envelope may be about to say 
   local made; made=$(stat -c %Y "$dir" 2>/dev/null) || return 1
   [ $(($(now) - made)) -lt 60 ]
 }}
+lives() {{ whereabouts && {{ envelope_lives || group_lives; }}; }}
 if ! find_folder; then reply probe {guest.ABSENT}
 elif [ -e "$dir/result" ]; then tell_again
-elif whereabouts && {{ envelope_lives || group_lives; }}; then reply probe {guest.RUNNING}
-elif [ -e "$dir/result" ]; then tell_again
+elif lives; then reply probe {guest.RUNNING}
+elif [ -e "$dir/result" ]; then tell_again # it ended while we looked
 elif [ ! -s "$dir/processes" ] && find_young; then reply probe {guest.RUNNING}
+elif lives; then reply probe {guest.RUNNING} # it said who runs while we looked
+elif [ -e "$dir/result" ]; then tell_again
 else tell {guest.INTERRUPTED} -1
 fi
 exit 0

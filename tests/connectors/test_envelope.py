@@ -446,6 +446,31 @@ def test_a_probe_of_a_finished_attempt_gives_its_whole_report(machine: Machine) 
     assert (trailer.exit_code, trailer.stdout, trailer.stderr) == (5, b"hello\n", b"oops\n")
 
 
+def test_a_probe_that_looks_as_a_script_says_who_runs_it_sees_that_it_runs(machine: Machine) -> None:
+    """Who runs is written between two of its looks: it was not there for the first and is there for the second."""
+    command = a_command('until [ -e "$HOME/go" ]; do sleep 0.05; done')
+    started = machine.start(command)
+    folder = machine.state / command.attempt_id
+    until((folder / "processes").exists)
+    (folder / "processes").rename(folder / "late")
+    between = """
+eval "first_$(declare -f whereabouts)"
+whereabouts() {
+  local found; first_whereabouts; found=$?
+  [ -e "$dir/late" ] && mv "$dir/late" "$dir/processes"
+  return $found
+}
+if ! find_folder"""
+
+    out = machine.bash(probe_script(command.attempt_id).replace("\nif ! find_folder", between)).stdout
+    Path(machine.environment["HOME"], "go").touch()
+    started.wait(30)
+
+    reply = parse_reply(out, command.attempt_id, "probe")
+    assert reply is not None, out
+    assert reply.state == guest.RUNNING
+
+
 def test_a_probe_sees_that_a_script_runs_and_that_it_was_interrupted(machine: Machine, tmp_path: Path) -> None:
     command = a_command('echo begun; echo $$ >"$HOME/pid"; sleep 60')
     envelope = machine.start(command)

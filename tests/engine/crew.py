@@ -20,7 +20,7 @@ from sqlalchemy import func, select, update
 from engine import events as ev
 from engine.apply import store
 from engine.effects import Purpose
-from engine.errors import Refused
+from engine.errors import Refused, StorageUnavailable
 from engine.lifecycle import advance
 from engine.model import Actor, Attempt, Gate, Person, Place, PlannedStep, Session, Source, Step, Verdict
 from engine.policy import Policy
@@ -313,6 +313,7 @@ def api_actor(person: Person) -> Actor:
     return Actor(person=person, source=Source.API, name=person.user)
 
 
+TRIES = 5
 EVERY_TABLE = (SessionRow, StepRow, GateRow, DecisionRow, AttemptRow, OutboxRow, AuditRow, InboxRow)
 
 
@@ -324,16 +325,25 @@ def rows_of(crew: Crew, *tables: Any) -> int:
 
 
 def together(*actions: Callable[[], object]) -> list[object]:
-    """Do all at the same moment; give what each returned, or the refusal that it met."""
+    """Do all at the same moment; give what each returned, or the refusal that it met.
+
+    Whoever reads that the database is busy tries again, as people do: on a loaded machine it may be, for a second.
+    """
     barrier = threading.Barrier(len(actions))
     outcomes: list[object] = [None] * len(actions)
 
     def act(place: int) -> None:
         barrier.wait()
-        try:
-            outcomes[place] = actions[place]()
-        except Refused as refusal:
-            outcomes[place] = refusal
+        for left in reversed(range(TRIES)):
+            try:
+                outcomes[place] = actions[place]()
+            except Refused as refusal:
+                outcomes[place] = refusal
+            except StorageUnavailable:
+                if left:
+                    continue
+                raise
+            return
 
     threads = [threading.Thread(target=act, args=(place,)) for place in range(len(actions))]
     for thread in threads:
