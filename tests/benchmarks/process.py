@@ -27,7 +27,7 @@ def compiled_stage(database: str, url: str, folder: Path) -> Iterator[Stage]:
     """A stage whose bot has been started once, so that its byte code is compiled and its tables are there."""
     with Stage(Setting(database_url=url if database == "postgresql" else "")) as stage:
         stage.bot.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        stage.bot.environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+        stage.bot.environment["PYTHONPYCACHEPREFIX"] = str(folder.parent / "bytecode")  # one for both databases
         stage.start_bot()
         stage.bot.stop()
         yield stage

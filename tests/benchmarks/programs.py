@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 
 from storage.migrate import upgrade
-from tests.benchmarks import clicks, history, process, throughput
+from tests.benchmarks import clicks, history, page, process, throughput
 from tests.benchmarks.measuring import FULL, QUICK, Result, Sizes
 from tests.benchmarks.table import DATABASES, Run, number, table, write
 from tests.postgres import Server, server_for
@@ -77,6 +77,11 @@ def simple(work: Callable[[str, str, Path, Sizes], list[Result]]) -> Program:
     return lambda ground: ground.apart(work, ground.database, *ground.place(), ground.sizes)
 
 
+def once(work: Callable[[str, str, Path, Sizes], list[Result]]) -> Program:
+    """A benchmark that has nothing to do with the database."""
+    return lambda ground: simple(work)(ground) if ground.database == DATABASES[0] else []
+
+
 def recovery(ground: Ground) -> list[Result]:
     """One process leaves running steps behind, the next one is timed."""
     url, folder = ground.place()
@@ -118,6 +123,7 @@ PROGRAMS: tuple[Program, ...] = (
     waiting,
     past,
     simple(process.process),
+    once(page.page),
 )
 
 

@@ -59,6 +59,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("idle-cpu", "idle: share of one core", "≤ 1 %"),
     Benchmark("idle-memory", "idle: memory of the process", "≤ 100 MB"),
     Benchmark("used-memory", "memory of the process once a session has run in Azure"),
+    Benchmark("page-first-message", "playground: page opened → first message seen, of 500", "≤ 1 s", ("sqlite",)),
+    Benchmark("page-new-message", "playground: message posted → seen, beside 500", "≤ 100 ms", ("sqlite",)),
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.benchmarks import programs
 from tests.benchmarks.measuring import TINY, Result, percentile
 from tests.benchmarks.table import BEGIN, BENCHMARKS, END, Run, table, write
+from tests.browser import chromium
 from tests.postgres import Server
 
 
@@ -34,6 +35,8 @@ def a_run(results: list[Result]) -> Run:
 
 
 def test_every_benchmark_measures_something_on_its_databases(postgres_server: Server, tmp_path: Path) -> None:
+    chromium.require()
+
     results = programs.measure(postgres_server, tmp_path, TINY, apart=right_here)
 
     table(a_run(results))

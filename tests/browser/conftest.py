@@ -1,35 +1,21 @@
 """A browser, a playground with the real bot, and a tab as a person uses it.
 
-Headless Chromium is the machine's own, found on the path; without it these tests are skipped, unless
-RUNBOOK_TEST_REQUIRE_BROWSER=1 says that it has to be there.
+Without the machine's own Chromium these tests are skipped, unless RUNBOOK_TEST_REQUIRE_BROWSER=1 says that it has
+to be there.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from playground.stage import Setting, Stage
 from playground.web import Page as PlaygroundPage
+from tests.browser.chromium import require, running
 from tests.browser.tabs import PATIENCE_MS, Tab
 
-REQUIRE_VARIABLE = "RUNBOOK_TEST_REQUIRE_BROWSER"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 WIDE = {"width": 1440, "height": 900}
 Open = Callable[..., Tab]
 
@@ -40,16 +26,8 @@ def browser() -> Iterator[Any]:
 
     Not for longer: Playwright keeps an event loop in this thread, and other tests begin loops of their own.
     """
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        problem = "no Chromium on the path; on Debian: apt-get install chromium"
-        if os.environ.get(REQUIRE_VARIABLE) == "1":
-            pytest.fail(f"{problem} ({REQUIRE_VARIABLE}=1 says that it has to be there)")
-        pytest.skip(problem)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+    with running(require()) as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

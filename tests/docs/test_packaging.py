@@ -18,7 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.browser.conftest import REQUIRE_VARIABLE as BROWSER_VARIABLE
+from tests.browser.chromium import REQUIRE_VARIABLE as BROWSER_VARIABLE
 from tests.postgres import REQUIRE_VARIABLE
 
 ROOT = Path(__file__).parents[2]
