@@ -94,6 +94,15 @@ def test_message_shortcut_says_what_the_thread_waits_for_and_can_cancel(alice, t
     assert office.audit("session_cancel_asked")[0].data["reason"] == "changed my mind"
 
 
+def sends_while_the_database_is_held(person, office: Office, file: Path, dialog, values: dict[str, str]):
+    """Return what the person reads in the dialog, and what everybody was told after the database was let go."""
+    with held_until_answered(file, None):
+        sent = person.submits(dialog, values)
+    office.settle()
+    office.show()
+    return list(sent.errors.values()), [text for _, _, text in office.told]
+
+
 @pytest.mark.parametrize("budget", [0.1])
 def test_cancel_from_the_dialog_that_is_recorded_late_is_told_to_whoever_read_that_it_is_not_confirmed(
     alice, thread, office: Office, database_file: Path
@@ -101,13 +110,10 @@ def test_cancel_from_the_dialog_that_is_recorded_late_is_told_to_whoever_read_th
     alice.message_shortcut(ids.SHORTCUT_ACTIONS, thread)
     dialog = alice.modal()
 
-    with held_until_answered(database_file, None):
-        sent = alice.submits(dialog, {ids.BLOCK_REASON: "changed my mind"})
-    office.settle()
-    office.show()
+    read, told = sends_while_the_database_is_held(alice, office, database_file, dialog, {ids.BLOCK_REASON: "a typo"})
 
-    assert replies.NOT_CONFIRMED in sent.errors.values()
-    assert replies.RECORDED_LATE in [text for _, _, text in office.told]
+    assert replies.NOT_CONFIRMED in read
+    assert replies.RECORDED_LATE in told
     assert office.session().status is SessionStatus.CANCELLED
 
 
@@ -120,13 +126,10 @@ def test_start_from_the_dialog_that_is_recorded_late_is_told_to_whoever_read_tha
     alice.clicks(first, ids.ACTION_LAUNCH_RUNBOOK, value="restart-web")
     form = dialog_of(alice, office, ids.BLOCK_VM)
 
-    with held_until_answered(database_file, None):
-        sent = alice.submits(form, {ids.BLOCK_VM: "rg/web-01"})
-    office.settle()
-    office.show()
+    read, told = sends_while_the_database_is_held(alice, office, database_file, form, {ids.BLOCK_VM: "rg/web-01"})
 
-    assert replies.NOT_CONFIRMED in sent.errors.values()
-    assert replies.RECORDED_LATE in [text for _, _, text in office.told]
+    assert replies.NOT_CONFIRMED in read
+    assert replies.RECORDED_LATE in told
     assert len(office.jobs.keys) == 1
 
 
