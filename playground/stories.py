@@ -44,7 +44,7 @@ def restart_web(scene: Scene) -> None:
     scene.check(reloads.count() == reloads.before, "something ran before anybody approved")
     scene.narrate("2/5  Alice may not approve her own request.")
     scene.clicks("alice", first, APPROVE)
-    scene.told("alice", "own")
+    scene.told("alice", "somebody else must decide it")
     scene.narrate("3/5  Bob has read the command and approves.")
     scene.clicks("bob", first, APPROVE)
     second = scene.gate()
