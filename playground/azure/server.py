@@ -20,7 +20,7 @@ from playground.azure.faults import Fault
 from playground.azure.identity import Identity, TokenRefusedError
 from playground.azure.platform import Platform
 from playground.azure.wire import Wire
-from playground.loopback import only_from_here
+from playground.loopback import Port, only_from_here
 
 T = TypeVar("T")
 _BIGGEST_BODY = 8 * 1024 * 1024
@@ -36,7 +36,7 @@ class Server:
         self._ca_file = ca_file
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="playground-azure", daemon=True)
-        self._runners: list[web.AppRunner] = []
+        self._ports: list[Port] = []
         self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self.port = 0
         self.identity_port = 0
@@ -84,11 +84,9 @@ class Server:
         self.identity_port = await self._listen(tokens, identity_port, None)
 
     async def _listen(self, app: web.Application, port: int, tls: ssl.SSLContext | None) -> int:
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        self._runners.append(runner)
-        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
-        return int(runner.addresses[0][1])
+        opened = await Port.open(app, port, tls=tls, patience=0.1, cancelling=True)
+        self._ports.append(opened)
+        return opened.number
 
     def _tls(self) -> ssl.SSLContext:
         authority = trustme.CA()
@@ -100,8 +98,8 @@ class Server:
     async def _close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         for connection in list(self._connections):
             connection.abort()  # a kept-alive TLS client would be waited for
-        for runner in self._runners:
-            await runner.cleanup()
+        for port in self._ports:
+            await port.close()
         await self._platform.stop()
         await last()  # when nothing is left that could start another process
         await asyncio.sleep(0.05)  # lets transports of ended processes and cut connections close

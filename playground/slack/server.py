@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from aiohttp import web
 
+from playground.loopback import HOST, Port
 from playground.slack.blocks import Json
 from playground.slack.channels import ChannelView
 from playground.slack.clock import Clock
@@ -28,7 +29,6 @@ from playground.slack.seed import fill
 from playground.slack.sockets import SocketHub
 from playground.slack.state import AppConfig, World
 
-HOST = "127.0.0.1"
 PATIENCE_SECONDS = 60.0
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class SlackWorkspace:
         self._http: HttpSender | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="playground-slack", daemon=True)
-        self._runner: web.AppRunner | None = None
+        self._port: Port | None = None
         clock.on_change = self.world.touch
         self.world.on_event = self._queue_event
 
@@ -93,10 +93,8 @@ class SlackWorkspace:
     async def _open(self, port: int, routes: Sequence[web.RouteDef]) -> None:
         application = web.Application(client_max_size=BODY_BYTES_MAX)
         application.add_routes([*self._front.routes(), *routes])
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, port).start()
-        self._front.base_url = f"http://{HOST}:{self._runner.addresses[0][1]}/api/"
+        self._port = await Port.open(application, port, patience=0.2)
+        self._front.base_url = f"http://{HOST}:{self._port.number}/api/"
 
     def stop(self) -> None:
         """Close every connection and end the thread; safe to call twice."""
@@ -112,8 +110,8 @@ class SlackWorkspace:
         await self._hub.stop()
         if self._http:
             await self._http.stop()
-        if self._runner:
-            await self._runner.cleanup()
+        if self._port:
+            await self._port.close()
 
     def __enter__(self) -> Self:
         return self

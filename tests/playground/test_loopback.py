@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
+from playground.loopback import HOST, LETTING_IN_TURNS, Port
 from playground.stage import Stage
 
 PATIENCE_SECONDS = 10
@@ -56,6 +62,13 @@ def ask(stage: Stage, door: str, **headers: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
+def listening() -> list[tuple[str, int]]:
+    """The addresses, in hexadecimal as the kernel keeps them, and ports at which this machine is listening."""
+    tables = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    places = [line.split()[1].split(":") for table in tables for line in table if line.split()[3] == "0A"]
+    return [(address, int(port, 16)) for address, port in places]
+
+
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
     "headers",
@@ -88,6 +101,44 @@ def test_a_program_of_this_machine_reaches_the_service_itself(stage: Stage, door
 
 
 def test_every_server_listens_on_loopback_only(stage: Stage) -> None:
-    for runner in (stage.slack._runner, *stage.cloud._server._runners):
-        assert runner is not None
-        assert {address[0] for address in runner.addresses} == {"127.0.0.1"}
+    ports = {urlsplit(url).port for url in (stage.slack.base_url, stage.cloud.url, stage.cloud.identity_url)}
+
+    assert len(ports) == 3
+    assert {address for address, port in listening() if port in ports} == {"0100007F"}  # 127.0.0.1
+
+
+@pytest.mark.parametrize("turns", range(2 * LETTING_IN_TURNS))
+@pytest.mark.parametrize("caller_first", [True, False])
+def test_caller_who_comes_while_the_port_is_being_closed_is_hung_up_on(*, caller_first: bool, turns: int) -> None:
+    async def call_and_close() -> socket.socket:
+        port = await Port.open(web.Application(), patience=0.1)
+        caller = socket.socket()
+        caller.settimeout(1)
+        acts = [lambda: caller.connect_ex((HOST, port.number)), lambda: asyncio.ensure_future(port.close())]
+        first, second = acts if caller_first else acts[::-1]
+        done = [first()]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        done.append(second())  # who calls second may be refused: nobody listens any more
+        await done[caller_first]
+        return caller
+
+    loop = asyncio.new_event_loop()
+    gc.disable()  # it would hang up on a connection that was lost
+    try:
+        with loop.run_until_complete(call_and_close()) as caller:
+            loop.run_until_complete(asyncio.sleep(0))
+            said = heard(caller)
+    finally:
+        gc.enable()
+        loop.close()
+    assert said == "hung up"
+
+
+def heard(caller: socket.socket) -> str:
+    try:
+        return caller.recv(1).decode() or "hung up"
+    except TimeoutError:
+        return "nothing"
+    except OSError:
+        return "hung up"
