@@ -46,7 +46,7 @@ class Reminded:
 
 @dataclass(frozen=True, kw_only=True)
 class Basis:
-    """What a worker looked at before it came to its finding; None in its place: whatever stands there now."""
+    """What a worker looked at before it came to its finding."""
 
     gate_id: str  #: of the step's newest gate; empty while it has none
     attempts: int  #: that there had been
@@ -59,7 +59,7 @@ class ApprovalVoided:
     step_number: int
     reason: str
     fatal: bool  #: True: the stored plan cannot be trusted; False: ask again
-    basis: Basis | None = None
+    basis: Basis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,8 @@ class Claimed:
     owner: str
     not_after: datetime
     hard_deadline: datetime
+    basis: Basis
     guard_at: datetime | None = None  #: when somebody is to see whether the owner is still there
-    basis: Basis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,8 @@ class Delayed:
 
     step_number: int
     reason: str
+    basis: Basis
     not_before: datetime | None = None
-    basis: Basis | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Blocked:
 
     step_number: int
     reason: str
-    basis: Basis | None = None
+    basis: Basis
 
 
 @dataclass(frozen=True, kw_only=True)

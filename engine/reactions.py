@@ -143,7 +143,7 @@ def _looked_at(work: Work, event: ev.ApprovalVoided | ev.Claimed | ev.Delayed | 
     step = work.step(event.step_number)
     if step.status is S.RUNNING:
         raise Conflict(f"Step {step.number} is running.")
-    if event.basis is not None and event.basis != basis_of(step):
+    if event.basis != basis_of(step):
         raise Conflict(f"Step {step.number} was asked for or tried anew meanwhile.")
     return step
 

@@ -35,6 +35,7 @@ from engine.model import (
     Verdict,
 )
 from engine.plan import digest_of
+from engine.reactions import basis_of
 from engine.words import TERMINAL_ATTEMPTS
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -156,13 +157,14 @@ def a_vote(person: Person = BOB, verdict: Verdict = Verdict.APPROVE, reason: str
     return Decision(verdict=verdict, actor=an_actor(person), at=at, reason=reason)
 
 
-def a_claim(step_number: int, attempt_id: str, at: datetime = NOW) -> ev.Claimed:
+def a_claim(step: Step, attempt_id: str, at: datetime = NOW) -> ev.Claimed:
     return ev.Claimed(
-        step_number=step_number,
+        step_number=step.number,
         attempt_id=attempt_id,
         owner="worker-1",
         not_after=at + timedelta(minutes=10),
         hard_deadline=at + timedelta(minutes=18),
+        basis=basis_of(step),
     )
 
 
@@ -182,15 +184,15 @@ def every_event(session: Session, now: datetime = NOW) -> Iterator[ev.Event]:
     yield from (ev.Started(), ev.Paused(actor=an_actor()), ev.Resumed(actor=an_actor()))
     yield ev.CancelAsked(actor=an_actor(), reason="wrong machine")
     for step in session.steps:
-        number = step.number
+        number, basis = step.number, basis_of(step)
         if step.gate:
             yield from (ev.GateExpired(gate_id=step.gate.id), ev.Reminded(gate_id=step.gate.id))
         for fatal in (False, True):
-            yield ev.ApprovalVoided(step_number=number, reason="Bob has left.", fatal=fatal)
+            yield ev.ApprovalVoided(step_number=number, reason="Bob has left.", fatal=fatal, basis=basis)
         for at in (None, now + timedelta(seconds=30)):
-            yield ev.Delayed(step_number=number, reason="The machine is busy.", not_before=at)
-        yield ev.Blocked(step_number=number, reason="The VM is stopped.")
-        yield a_claim(number, f"attempt-{number}-{step.attempts + 1}", now)
+            yield ev.Delayed(step_number=number, reason="The machine is busy.", not_before=at, basis=basis)
+        yield ev.Blocked(step_number=number, reason="The VM is stopped.", basis=basis)
+        yield a_claim(step, f"attempt-{number}-{step.attempts + 1}", now)
         for choice in choices_for(session, step) or tuple(ev.Choice):
             yield ev.Chosen(step_number=number, choice=choice, actor=an_actor(BOB), reason="I looked.")
         if step.attempt:

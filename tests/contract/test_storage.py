@@ -37,6 +37,7 @@ from tests.storage.builders import (
     started,
     stored,
     ungated,
+    voided,
     vote,
 )
 from tests.storage.databases import database, database_url, migrated_file, units
@@ -191,7 +192,7 @@ def test_gate_asked_again_is_the_one_that_is_loaded(units):
     session = started(units)
     session = happened(units, session, vote(session))
 
-    session = happened(units, session, ev.ApprovalVoided(step_number=1, reason="left the company", fatal=False))
+    session = happened(units, session, voided(session))
 
     assert load(units, session).open_gate == session.open_gate
     assert session.open_gate.serial == 2

@@ -19,6 +19,7 @@ from engine.lifecycle import advance
 from engine.model import AttemptStatus, Gate, GateStatus, Person, PlannedStep, Session, Step, Verdict
 from engine.model import StepStatus as S
 from engine.policy import judge
+from engine.reactions import basis_of
 from tests.builders import ALICE, BOB, NOW, a_claim, a_session, a_vote, an_actor, an_end
 
 A = AttemptStatus
@@ -126,7 +127,7 @@ class Story:
         """A worker takes the step that may run."""
         step = self.session.current_step
         assert step is not None
-        return self.happens(a_claim(step.number, f"attempt-{step.number}-{step.attempts + 1}", self.now))
+        return self.happens(a_claim(step, f"attempt-{step.number}-{step.attempts + 1}", self.now))
 
     def submits(self) -> Self:
         return self.happens(ev.Submitted(attempt_id=self.live, handle={"name": self.live}))
@@ -144,17 +145,21 @@ class Story:
     def is_delayed(self, *, until: datetime | None = None) -> Self:
         step = self.session.current_step
         assert step is not None
-        return self.happens(ev.Delayed(step_number=step.number, reason="web-1 is busy.", not_before=until))
+        return self.happens(
+            ev.Delayed(step_number=step.number, reason="web-1 is busy.", not_before=until, basis=basis_of(step))
+        )
 
     def is_blocked(self) -> Self:
         step = self.session.current_step
         assert step is not None
-        return self.happens(ev.Blocked(step_number=step.number, reason="web-1 is stopped."))
+        return self.happens(ev.Blocked(step_number=step.number, reason="web-1 is stopped.", basis=basis_of(step)))
 
     def loses_its_approval(self, *, fatal: bool = False) -> Self:
         step = self.session.current_step
         assert step is not None
-        return self.happens(ev.ApprovalVoided(step_number=step.number, reason="Bob has left.", fatal=fatal))
+        return self.happens(
+            ev.ApprovalVoided(step_number=step.number, reason="Bob has left.", fatal=fatal, basis=basis_of(step))
+        )
 
 
 def gate_was(story: Story, number: int) -> GateStatus:

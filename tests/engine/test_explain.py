@@ -10,6 +10,7 @@ from engine import events as ev
 from engine.explain import FINAL_SENTENCES, Explanation, explain, missing_approvals
 from engine.model import FINAL_SESSIONS, OnFailure
 from engine.model import SessionStatus as N
+from engine.reactions import basis_of
 from tests.builders import (
     ALICE,
     BOB,
@@ -131,7 +132,7 @@ def test_step_that_was_asked_for_patience_says_when_it_tries_again() -> None:
 
 def test_queued_step_without_a_reason_still_says_something() -> None:
     story = Story(a_step()).approves()
-    story.happens(ev.Delayed(step_number=1, reason=""))
+    story.happens(ev.Delayed(step_number=1, reason="", basis=basis_of(story.step(1))))
 
     assert "waits: web-1 asked for patience" in story.why().sentence
 

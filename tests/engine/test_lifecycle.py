@@ -13,6 +13,7 @@ from engine.lifecycle import advance
 from engine.model import GateStatus
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
+from engine.reactions import basis_of
 from engine.settling import gate_id
 from tests.builders import (
     ALICE,
@@ -269,7 +270,9 @@ def test_approval_cannot_be_voided_once_the_step_runs(fatal: bool) -> None:
     """A slow worker's doubt must not end a session whose command is under way."""
     story = Story(a_step()).approves().claims()
 
-    story.refuses(ev.ApprovalVoided(step_number=1, reason="Drift.", fatal=fatal), "Step 1 is running")
+    doubt = ev.ApprovalVoided(step_number=1, reason="Drift.", fatal=fatal, basis=basis_of(story.step(1)))
+
+    story.refuses(doubt, "Step 1 is running")
 
 
 def test_manual_step_is_done_when_its_gate_is_decided_and_reaches_no_machine() -> None:

@@ -21,6 +21,7 @@ from engine.errors import Bug
 from engine.model import AttemptStatus, OnFailure, Output
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
+from engine.reactions import basis_of
 from tests.builders import NOW, WEB, a_claim, a_free_step, a_step, an_end
 from tests.engine.story import A, Story
 
@@ -50,19 +51,19 @@ def test_claim_is_written_before_anything_is_sent() -> None:
 def test_step_is_claimed_once() -> None:
     story = approved().claims()
 
-    story.refuses(a_claim(1, "attempt-of-another-worker"), "Step 1 is running")
+    story.refuses(a_claim(story.step(1), "attempt-of-another-worker"), "Step 1 is running")
 
 
 def test_step_is_not_claimed_before_its_approval() -> None:
     story = Story(a_step())
 
-    story.refuses(a_claim(1, "early"), "Step 1 of session 12 is waiting_approval")
+    story.refuses(a_claim(story.step(1), "early"), "Step 1 of session 12 is waiting_approval")
 
 
 def test_step_is_not_claimed_before_its_turn() -> None:
     story = Story(a_free_step(), a_free_step())
 
-    story.refuses(a_claim(2, "early"), "Step 2 of session 12 is pending")
+    story.refuses(a_claim(story.step(2), "early"), "Step 2 of session 12 is pending")
 
 
 def test_accepted_command_is_observed_under_its_handle() -> None:
@@ -187,11 +188,11 @@ def test_machine_that_is_not_ready_asks_people_instead_of_failing_the_session() 
     assert story.effects == (Show(purpose=Purpose.ATTENTION, step_number=1), CARD)
 
 
-@pytest.mark.parametrize("late", [ev.Blocked(step_number=1, reason="Off."), ev.Delayed(step_number=1, reason="Busy.")])
-def test_finding_of_a_slow_worker_does_not_touch_a_running_step(late: ev.Event) -> None:
+@pytest.mark.parametrize("late", [ev.Blocked, ev.Delayed])
+def test_finding_of_a_slow_worker_does_not_touch_a_running_step(late: type[ev.Blocked | ev.Delayed]) -> None:
     story = approved().claims()
 
-    story.refuses(late, "Step 1 is running")
+    story.refuses(late(step_number=1, reason="Off.", basis=basis_of(story.step(1))), "Step 1 is running")
 
 
 def test_unknown_outcome_holds_the_machine_and_its_evidence_and_waits_for_a_person() -> None:
@@ -211,7 +212,7 @@ def test_unknown_outcome_never_closes_by_itself() -> None:
     story = approved().runs(A.UNKNOWN).waits(days=30)
 
     story.refuses(an_end("attempt-1-1"), "no longer awaited")
-    story.refuses(a_claim(1, "again"), "is unknown")
+    story.refuses(a_claim(story.step(1), "again"), "is unknown")
 
     assert story.session.status is N.NEEDS_ATTENTION
 

@@ -12,6 +12,7 @@ from engine.machine import SESSION_MOVES, STEP_MOVES, Move, check_session_move, 
 from engine.model import FINAL_SESSIONS, AttemptStatus, OnFailure, Phase, PlannedStep, Step
 from engine.model import SessionStatus as N
 from engine.model import StepStatus as S
+from engine.reactions import basis_of
 from engine.work import Work
 from tests.builders import (
     NOW,
@@ -294,5 +295,6 @@ def test_ended_session_leaves_no_step_that_could_still_move() -> None:
 
 def test_step_that_does_not_exist_is_refused() -> None:
     story = Story(a_step())
+    stray = ev.Blocked(step_number=9, reason="The VM is stopped.", basis=basis_of(story.step(1)))
 
-    story.refuses(ev.Blocked(step_number=9, reason="The VM is stopped."), "Session 12 has no step 9")
+    story.refuses(stray, "Session 12 has no step 9")

@@ -286,7 +286,7 @@ def good_event(session: Session) -> ev.Event:
     if step.status is S.WAITING_APPROVAL:
         return next(vote for vote in every_vote(session) if says_yes(vote) and counts(session, vote, NOW))
     if step.status is S.APPROVED:
-        return a_claim(step.number, f"attempt-{step.number}")
+        return a_claim(step, f"attempt-{step.number}")
     assert step.attempt is not None
     if step.attempt.status is AttemptStatus.SUBMITTING:
         return ev.Submitted(attempt_id=step.attempt.id)

@@ -92,7 +92,7 @@ def test_event_that_no_longer_fits_is_dropped_and_noted(crew: Crew, rows: Record
     looked_at = crew.session(number)
     clock.then = lambda: crew.service.cancel(number, an_actor())
 
-    after = rows.record(looked_at, a_claim(1, "01late"), "step_claimed", step_number=1)
+    after = rows.record(looked_at, a_claim(looked_at.steps[0], "01late"), "step_claimed", step_number=1)
 
     assert after is None
     assert (crew.status(number), crew.count("step_claimed")) == (N.CANCELLED, 0)
@@ -116,9 +116,10 @@ def test_busy_machine_is_an_answer_and_leaves_no_attempt_behind(crew: Crew, rows
     crew.machines.holding = True
     first, second = crew.starts(a_free_step()), crew.starts(a_free_step())
     crew.does("run", first)
+    waiting = crew.session(second)
 
     with pytest.raises(TargetBusy, match=f"Session {first}"):
-        rows.record(crew.session(second), a_claim(1, "01second"), "step_claimed", step_number=1)
+        rows.record(waiting, a_claim(waiting.steps[0], "01second"), "step_claimed", step_number=1)
 
     assert crew.step(second).attempt is None
     assert crew.step(second).status is S.APPROVED
@@ -157,8 +158,9 @@ def test_later_look_is_noted_in_the_row_and_asked_of_the_queue(crew: Crew, rows:
 
 def test_state_and_audit_record_are_written_together(crew: Crew, rows: Recorder) -> None:
     number = crew.starts(a_free_step())
+    before = crew.session(number)
 
-    after = rows.record(crew.session(number), a_claim(1, "01one"), "step_claimed", 1, {"attempt": "01one"})
+    after = rows.record(before, a_claim(before.steps[0], "01one"), "step_claimed", 1, {"attempt": "01one"})
 
     assert after is not None
     [record] = crew.audit("step_claimed")
@@ -179,6 +181,6 @@ def test_time_without_a_zone_never_reaches_the_database(crew: Crew, rows: Record
     clock.time = NOW.replace(tzinfo=None)
 
     with pytest.raises(Bug, match="without a zone"):
-        rows.record(before, a_claim(1, "01naive"), "step_claimed", step_number=1)
+        rows.record(before, a_claim(before.steps[0], "01naive"), "step_claimed", step_number=1)
 
     assert crew.session(number) == before

@@ -146,7 +146,7 @@ def test_paused_step_is_not_claimed_even_by_a_worker_that_was_already_looking(de
     story.pauses()
 
     assert story.session.status is N.PAUSED
-    story.refuses(a_claim(1, "attempt-1-1"), "Session 12 was paused by Alice")
+    story.refuses(a_claim(story.step(1), "attempt-1-1"), "Session 12 was paused by Alice")
 
 
 @pytest.mark.parametrize("until", [None, NOW + timedelta(seconds=40)], ids=["approved", "queued"])

@@ -33,6 +33,7 @@ from engine.model import (
     Verdict,
 )
 from engine.plan import digest_of
+from engine.reactions import basis_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RUTH = Person(enterprise="E1", team="T1", user="U_RUTH")
@@ -197,7 +198,20 @@ def claim(session: Session, *, owner: str = "me", attempt_id: str = "") -> ev.Cl
         owner=owner,
         not_after=NOW + timedelta(minutes=10),
         hard_deadline=NOW + timedelta(minutes=20),
+        basis=basis_of(step),
     )
+
+
+def delayed(session: Session, *, until: datetime | None = None) -> ev.Delayed:
+    """The session's first step may run, but not now."""
+    step = session.steps[0]
+    return ev.Delayed(step_number=step.number, reason="busy", not_before=until, basis=basis_of(step))
+
+
+def voided(session: Session) -> ev.ApprovalVoided:
+    """The approval of the session's first step is worth nothing any more."""
+    step = session.steps[0]
+    return ev.ApprovalVoided(step_number=step.number, reason="left the company", fatal=False, basis=basis_of(step))
 
 
 def running(units, draft: Session | None = None, *, owner: str = "me") -> Session:

@@ -19,6 +19,7 @@ from tests.storage.builders import (
     a_target,
     attempt_of,
     claim,
+    delayed,
     ended,
     happened,
     planned,
@@ -81,7 +82,7 @@ def test_approved_step_is_due_to_run(units):
 def test_queued_step_is_due_when_its_patience_is_over(units):
     session = started(units, ungated())
 
-    happened(units, session, ev.Delayed(step_number=1, reason="throttled", not_before=NOW + MINUTE))
+    happened(units, session, delayed(session, until=NOW + MINUTE))
 
     assert due(units) == set()
     assert next_due(units) == NOW + MINUTE
@@ -92,7 +93,7 @@ def test_free_machine_is_offered_to_who_waits_longest_only(units):
     first, second = stored(units, ungated()), stored(units, ungated())
     for session in (second, first):
         begun = happened(units, session, ev.Started())
-        happened(units, begun, ev.Delayed(step_number=1, reason="busy"))
+        happened(units, begun, delayed(begun))
 
     assert due(units) == {("run", str(second.id))}
 
@@ -101,9 +102,9 @@ def test_queued_step_of_a_busy_machine_is_not_due(units):
     holder = running(units)
     note(units, "look_again", attempt_of(holder), NOW + MINUTE)
     waits = started(units, ungated())
-    happened(units, waits, ev.Delayed(step_number=1, reason="busy"))
+    happened(units, waits, delayed(waits))
     elsewhere = started(units, ungated(a_target("db-01")))
-    happened(units, elsewhere, ev.Delayed(step_number=1, reason="busy"))
+    happened(units, elsewhere, delayed(elsewhere))
 
     assert due(units) == {("run", str(elsewhere.id))}
 

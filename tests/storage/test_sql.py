@@ -8,11 +8,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from engine import events as ev
 from engine.errors import Bug
 from engine.model import AttemptStatus, Phase, Verdict
 from storage.columns import Base
-from tests.storage.builders import a_draft, a_plan, claim, ended, happened, planned, running, started, stored, vote
+from tests.storage.builders import (
+    a_draft,
+    a_plan,
+    claim,
+    ended,
+    happened,
+    planned,
+    running,
+    started,
+    stored,
+    voided,
+    vote,
+)
 
 SESSION_QUERY = """
 -- Check session status
@@ -89,7 +100,7 @@ def test_step_asked_again_shows_as_undecided(database, units):
     session = session_12(units)
     session = happened(units, session, vote(session))
 
-    happened(units, session, ev.ApprovalVoided(step_number=1, reason="left", fatal=False))
+    happened(units, session, voided(session))
 
     assert rows(database, STEPS_QUERY)[0][3] is None
 

@@ -318,7 +318,7 @@ def test_port_in_use_is_an_error_and_leaves_nothing_running(ws: SlackWorkspace):
     port = int(ws.base_url.split(":")[2].split("/")[0])
     before = threading.active_count()
 
-    with pytest.raises(OSError, match="address already in use"):
+    with pytest.raises(OSError, match="Address already in use"):
         SlackWorkspace.start(port=port)
 
     assert threading.active_count() == before
