@@ -208,7 +208,7 @@ class AzureCloud:
             self._version += 1
             self._changes.notify_all()
 
-    def wait_for(self, predicate: Callable[[], Any], timeout: float = 10.0) -> Any:
+    def wait_for(self, predicate: Callable[[], Any], timeout: float = 30.0) -> Any:
         """Wait until the predicate holds and return its value; it is asked again after every change."""
         end = time.monotonic() + timeout
         while True:

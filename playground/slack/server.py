@@ -166,7 +166,7 @@ class SlackWorkspace:
 
     # waiting
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0) -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 30.0) -> T:
         """Block until the predicate is true and answer with its value; it is asked after every change here.
 
         The predicate may read this workspace only: changes elsewhere wake nobody.
@@ -177,7 +177,7 @@ class SlackWorkspace:
             raise TimeoutError(f"nothing of the kind within {timeout} s; last entries:\n{self.journal.tail()}")
         return value
 
-    def wait_until_connected(self, sockets: int = 1, timeout: float = 10.0) -> None:
+    def wait_until_connected(self, sockets: int = 1, timeout: float = 30.0) -> None:
         """Block until so many sockets are open and will stay."""
         self.wait_for(lambda: len(self._hub.ready) >= sockets, timeout)
 

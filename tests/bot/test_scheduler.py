@@ -6,7 +6,7 @@ import threading
 
 from bot.scheduler import Clockwork
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 OFTEN = 0.01  #: seconds between two ticks
 
 

@@ -35,7 +35,7 @@ SOCKETS: tuple[Way, ...] = ("builtin", "websocket-client", "websockets", "aiohtt
 HTTP: tuple[Way, ...] = ("http", "http, async")
 WAYS = SOCKETS + HTTP
 PING_SECONDS = 0.3  # how soon the clients look whether their connection is still there
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 LOG = logging.getLogger("app under test")
 LOG.setLevel(logging.CRITICAL)  # what the clients log about lost connections is what these tests cause
 
@@ -69,7 +69,7 @@ class BlockingBot:
     """The app on Bolt's blocking `App`."""
 
     def __init__(self, ws: SlackWorkspace) -> None:
-        self.client = WebClient(ws.bot_token, base_url=ws.base_url, timeout=5, retry_handlers=[])
+        self.client = WebClient(ws.bot_token, base_url=ws.base_url, timeout=30, retry_handlers=[])
         self.app = App(
             client=self.client, signing_secret=ws.signing_secret, logger=LOG, token_verification_enabled=False
         )
@@ -131,7 +131,7 @@ class AsynchronousBot:
 
     async def _make(self) -> None:
         ws = self._ws
-        self.client = AsyncWebClient(ws.bot_token, base_url=ws.base_url, timeout=5, retry_handlers=[])
+        self.client = AsyncWebClient(ws.bot_token, base_url=ws.base_url, timeout=30, retry_handlers=[])
         self.app = AsyncApp(client=self.client, signing_secret=ws.signing_secret, logger=LOG)
 
     def on(self, kind: Kind, name: Any, handler: Handler) -> None:

@@ -39,7 +39,7 @@ def shared() -> Iterator[SlackWorkspace]:
 
 @pytest.fixture(scope="module")
 def client(shared: SlackWorkspace) -> WebClient:
-    return WebClient(shared.bot_token, base_url=shared.base_url, timeout=10, retry_handlers=[])
+    return WebClient(shared.bot_token, base_url=shared.base_url, timeout=30, retry_handlers=[])
 
 
 def refusal(call: Callable[..., Any], **arguments: Any) -> Any:

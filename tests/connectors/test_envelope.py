@@ -243,7 +243,7 @@ def test_a_second_delivery_during_the_first_says_so_and_runs_nothing(machine: Ma
     second = machine.deliver(command)
 
     (tmp_path / "go").touch()
-    assert first.wait(timeout=20) == 0
+    assert first.wait(timeout=60) == 0
     assert second.code == guest.EXIT_DUPLICATE
     assert result_of(second.report) is None
     assert (tmp_path / "effects").read_text() == "ran\n"
@@ -478,7 +478,7 @@ def test_a_probe_sees_that_a_script_runs_and_that_it_was_interrupted(machine: Ma
     running = until(lambda: machine.ask(probe_script(command.attempt_id), command.attempt_id, "probe"))
 
     envelope.kill()
-    envelope.wait(timeout=10)
+    envelope.wait(timeout=60)
     alone = machine.ask(probe_script(command.attempt_id), command.attempt_id, "probe")
     os.killpg(group, signal.SIGKILL)
     until(lambda: not alive(group))
@@ -534,7 +534,7 @@ def test_a_recycled_process_number_is_never_touched(machine: Machine) -> None:
 
     assert bystander.poll() is None
     bystander.kill()
-    bystander.wait(timeout=10)
+    bystander.wait(timeout=60)
     assert reply.state == guest.STOPPED
 
 
@@ -545,7 +545,7 @@ def test_a_kill_stops_script_and_children_and_the_report_says_cancelled(machine:
 
     reply = machine.ask(kill_script(command.attempt_id), command.attempt_id, "kill")
 
-    envelope.wait(timeout=10)
+    envelope.wait(timeout=60)
     done = machine.bash(probe_script(command.attempt_id))
     trailer = parse_trailer(done.stdout, done.stderr, command.attempt_id)
     result = result_of(trailer) if trailer else None
@@ -577,7 +577,7 @@ def test_a_kill_at_the_moment_of_the_start_always_wins(machine: Machine, tmp_pat
         reply = machine.ask(kill_script(command.attempt_id), command.attempt_id, "kill")
 
         assert reply.state in {guest.STOPPED, guest.ABSENT}
-        assert envelope.wait(timeout=10) in {143, guest.EXIT_DUPLICATE}
+        assert envelope.wait(timeout=60) in {143, guest.EXIT_DUPLICATE}
         done = machine.bash(probe_script(command.attempt_id))
         trailer = parse_trailer(done.stdout, done.stderr, command.attempt_id)
         result = result_of(trailer) if trailer else None

@@ -18,7 +18,7 @@ from aiohttp import web
 from playground.loopback import HOST, LETTING_IN_TURNS, Port
 from playground.stage import Stage
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30
 #: what is asked of each server, and what it answers a program of this machine that has no token
 DOORS = {
     "web api": ("slack", "POST", "/api/chat.postMessage", 200),

@@ -22,7 +22,7 @@ from storage.queue import EmbeddedQueue
 from storage.team_queue import TeamQueue
 from tests.storage.builders import FixedClock, a_target, happened, started, ungated, vote
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Handler:

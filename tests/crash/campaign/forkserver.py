@@ -23,6 +23,8 @@ from storage.database import Database, open_database
 from tests.crash.campaign.life import PATIENCE, Plan, live
 from tests.crash.campaign.scenarios import RUNBOOKS
 
+#: lives are in no hurry: people who wait for answers, in tests beside this one, get the processor first
+GIVES_WAY = 10
 WARM_UP = ("two sessions on one machine", "rollback", "cancel while running", "request lost", "expire", "questions")
 
 
@@ -66,6 +68,7 @@ def rehearse(warm: Warm, url: str, template: Path) -> None:
 
 def main() -> None:
     """Serve plans until the input ends."""
+    os.nice(GIVES_WAY)
     url, template, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     for name, text in RUNBOOKS.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")

@@ -46,7 +46,7 @@ class Desk:
         found = [one for one in self.cloud.vm(vm).run_commands() if one["name"] == name]
         return dict(found[0]["properties"]["instanceView"]) if found else {}
 
-    def ended(self, name: str, *, vm: str = VM, timeout: float = 15) -> dict[str, Any]:
+    def ended(self, name: str, *, vm: str = VM, timeout: float = 60) -> dict[str, Any]:
         self.cloud.wait_for(lambda: self.view(name, vm=vm).get("executionState") in ENDED, timeout)
         return self.view(name, vm=vm)
 
@@ -77,7 +77,7 @@ class Desk:
             headers=headers,
             params=wanted,
             verify=str(self.cloud.ca_file),
-            timeout=10,
+            timeout=60,
             **options,
         )
 

@@ -13,7 +13,7 @@ SUBSCRIPTIONS = "/subscriptions"
 def ask_token(cloud, header=None, **query):
     params = {"api-version": "2019-08-01", "resource": cloud.url, **query}
     sent = {"X-IDENTITY-HEADER": header or cloud.identity.header}
-    return requests.get(cloud.identity_url, params=params, headers=sent, timeout=5)
+    return requests.get(cloud.identity_url, params=params, headers=sent, timeout=30)
 
 
 def test_real_managed_identity_credential_gets_a_token(desk):

@@ -118,7 +118,7 @@ def _put(cloud, path, token, body):
         json=body,
         headers={"Authorization": f"Bearer {token}"},
         verify=str(cloud.ca_file),
-        timeout=5,
+        timeout=30,
     ).raise_for_status()
 
 

@@ -30,7 +30,7 @@ def ws() -> Iterator[SlackWorkspace]:
 
 def web_client(workspace: SlackWorkspace, **settings: Any) -> WebClient:
     settings.setdefault("retry_handlers", [])
-    return WebClient(workspace.bot_token, base_url=workspace.base_url, timeout=5, **settings)
+    return WebClient(workspace.bot_token, base_url=workspace.base_url, timeout=30, **settings)
 
 
 @pytest.fixture

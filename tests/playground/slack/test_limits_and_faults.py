@@ -187,7 +187,7 @@ def test_file_is_not_known_before_it_is_uploaded_and_completed_once(ws: SlackWor
     wanted = [{"id": started["file_id"], "title": "A"}]
 
     assert refusal(client.files_completeUploadExternal, files=wanted)["error"] == "file_not_found"
-    urllib.request.urlopen(started["upload_url"], data=b"x", timeout=5).close()
+    urllib.request.urlopen(started["upload_url"], data=b"x", timeout=30).close()
     client.files_completeUploadExternal(files=wanted)
     assert refusal(client.files_completeUploadExternal, files=wanted)["error"] == "file_not_found"
     assert client.files_info(file=started["file_id"])["file"]["size"] == 1
@@ -199,11 +199,11 @@ def test_file_is_downloaded_with_token_and_scope_only(ws: SlackWorkspace, client
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {ws.bot_token}"})
 
     with pytest.raises(urllib.error.HTTPError, match="403") as refused:
-        urllib.request.urlopen(request, timeout=5)
+        urllib.request.urlopen(request, timeout=30)
     refused.value.close()
 
     ws.world.app.scopes |= {"files:read"}
-    with urllib.request.urlopen(request, timeout=5) as reply:
+    with urllib.request.urlopen(request, timeout=30) as reply:
         assert reply.read() == b"secret output"
 
 

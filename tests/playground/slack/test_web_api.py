@@ -345,7 +345,7 @@ def test_revoked_token_is_refused_until_given_back(ws: SlackWorkspace, client: W
 def post(url: str, body: bytes, content_type: str, token: str | None = None) -> Json:
     headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(url, data=body or None, headers=headers)
-    with urllib.request.urlopen(request, timeout=5) as reply:
+    with urllib.request.urlopen(request, timeout=30) as reply:
         parsed: Json = json.loads(reply.read())
     return parsed
 

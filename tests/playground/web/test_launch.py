@@ -18,7 +18,7 @@ def test_it_prints_an_address_that_works_and_ends_when_asked() -> None:
     ) as process:
         assert process.stdout is not None
         address = next(line.split()[1] for line in process.stdout if line.strip().startswith("page"))
-        connection = HTTPConnection(urlsplit(address).netloc, timeout=10)
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
         connection.request("GET", "/")
         status = connection.getresponse().status
         connection.close()
