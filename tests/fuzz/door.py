@@ -166,7 +166,8 @@ def _assert_one_line(heard: Heard, knock: Knock) -> None:
         assert "\n" not in str(value), f"two lines in one: {value!r}"
         assert len(str(value)) <= 1000, "a flood in the log"
     written = json.dumps(line)
-    said = b" ".join([*(value for _, value in knock.headers), knock.path.encode(), knock.query]).decode("latin-1")
+    around = [knock.method.encode(), *(value for _, value in knock.headers), knock.path.encode(), knock.query]
+    said = b" ".join(around).decode("latin-1")
     for start in range(0, max(len(knock.body) - 12, 0), 12):
         piece = knock.body[start : start + 12].decode("latin-1")
         assert piece not in written or piece in said or piece.isspace(), f"the log repeats the body: {piece!r}"

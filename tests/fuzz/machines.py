@@ -132,7 +132,10 @@ def _reported(out: str) -> bool:
 
 
 def _says_zero(text: str) -> bool:
-    facts = json.loads(text)
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        return False  # a report in pieces says nothing
     return facts.get("state") == guest.DONE and type(facts.get("rc")) is int and facts["rc"] == 0
 
 
