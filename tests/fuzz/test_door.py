@@ -13,7 +13,16 @@ from structlog.testing import capture_logs
 from bot.http import BodyLimit
 from bot.slack_http import MOST_BYTES, PATH
 from tests.bot.served import Front, served
-from tests.fuzz.door import FORM, Knock, application, door
+from tests.fuzz.door import (
+    FORM,
+    Heard,
+    Knock,
+    application,
+    assert_body_not_repeated,
+    assert_one_line,
+    call,
+    door,
+)
 from tests.fuzz.target import controls_in
 
 EXECUTE = "/api/v1/agent/execute"
@@ -149,12 +158,17 @@ def test_genuine_request_is_still_handed_over() -> None:
 
 
 def test_judge_of_the_log_would_see_a_body_in_it() -> None:
-    from tests.fuzz.door import Heard, _assert_one_line  # noqa: PLC0415
-
-    knock = Knock.of(b"POST /slack/events\n\nvery-secret-body-of-a-request")
     leak = Heard(status=400, lines=[{"event": "x", "said": "very-secret-body-of-a-request"}])
 
     with pytest.raises(AssertionError, match="repeats the body"):
-        _assert_one_line(leak, knock)
+        assert_body_not_repeated(leak, b"very-secret-body-of-a-request", lambda: Heard(status=400))
     with pytest.raises(AssertionError, match="lines in the log"):
-        _assert_one_line(Heard(status=400), knock)
+        assert_one_line(Heard(status=400))
+
+
+def test_judge_of_the_log_knows_what_would_be_there_without_the_body() -> None:
+    head, body = b"ODD /slack/events\n\n", b'"method": "ODD", "path": "/slack/events"'
+    [line] = door().knock(Knock.of(head + body)).lines
+
+    assert (line["method"], line["path"]) == ("ODD", "/slack/events")
+    call(head + body)
