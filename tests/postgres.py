@@ -192,7 +192,7 @@ class Cluster(Databases):
 @contextmanager
 def cluster(programs: Path, *, durable: bool = False) -> Iterator[Cluster]:
     """Run a cluster of our own while the block lasts; a durable one pays for fsync as production does."""
-    folder = make_folder()
+    folder = make_folder(durable=durable)
     server = Cluster(
         f"postgresql://runbook@/postgres?host={folder}",
         programs=programs,

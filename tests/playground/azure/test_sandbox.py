@@ -84,8 +84,8 @@ def test_stopping_the_cloud_waits_for_the_scripts_of_a_deleted_machine_too():
         body = {"location": "westeurope", "properties": {"source": {"script": "sleep 63"}, "asyncExecution": True}}
         token, _ = cloud.identity.issue(cloud.identity.system, cloud.url)
         _put(cloud, f"{vm.id}/runCommands/rb-1", token, body)
-        cloud.wait_for(vm.processes)
-        children = cloud.platform.estate.vms[vm.id.lower()].guest.sandbox._children
+        sandbox = cloud.platform.estate.vms[vm.id.lower()].guest.sandbox
+        children = cloud.wait_for(lambda: list(sandbox._children))
         cloud.on_loop(lambda: cloud.platform.estate.vms.pop(vm.id.lower()))
 
     assert [child.returncode for child in children] == [-9]
