@@ -49,21 +49,29 @@ class Tab:
 
     def executes(self, line: str) -> Message:
         """Start a session and open its thread; return its card."""
-        before = {message.ts for message in self.roots()}
+        before = self.shown()
         composer = self.channel.get_by_role("combobox")
         for _ in range(CLICKS):
             self.types(line)
             with suppress(TimeoutError):
-                self.stage.slack.wait_for(lambda: self._new_card(before), 10)
+                self.new_card(before, 10)
             if composer.input_value() != line:  # it was sent; who still sees it there sends it again
                 break
-        card = self.stage.slack.wait_for(lambda: self._new_card(before), 60)
-        assert card is not None
+        card = self.new_card(before)
         self.opens(card)
         return card
 
-    def _new_card(self, before: set[str]) -> Message | None:
-        return next((each for each in self.roots() if each.ts not in before and each.blocks), None)
+    def shown(self) -> set[str]:
+        """The messages that are in the channel by now; see ``new_card``."""
+        return {message.ts for message in self.roots()}
+
+    def new_card(self, before: set[str], seconds: float = 60) -> Message:
+        """Wait for a session's card that was not among those ``before``."""
+        card = self.stage.slack.wait_for(
+            lambda: next((each for each in self.roots() if each.ts not in before and each.blocks), None), seconds
+        )
+        assert card is not None
+        return card
 
     def roots(self) -> list[Message]:
         return self.stage.slack.channel("ops").messages()

@@ -8,7 +8,7 @@ from tests.browser.conftest import Open
 from tests.browser.probes import FOCUSED, NAMELESS
 from tests.browser.tabs import APPROVE, REJECT, Tab
 
-STEPS_MAX = 120
+STEPS_MAX = 300
 
 
 def focused(tab: Tab) -> tuple[str, str, str, str]:
@@ -36,7 +36,7 @@ def becomes(tab: Tab, name: str) -> None:
 
 def test_a_runbook_is_run_and_approved_without_a_mouse(open_tab: Open) -> None:
     tab = open_tab()
-    keys = tab.page.keyboard
+    keys, before = tab.page.keyboard, tab.shown()
     tab.channel.get_by_role("combobox").wait_for()
     tab_to(tab, lambda at: at[0] == "channel" and tab.page.evaluate("document.activeElement.tagName") == "TEXTAREA")
     keys.type("/runb")
@@ -49,10 +49,12 @@ def test_a_runbook_is_run_and_approved_without_a_mouse(open_tab: Open) -> None:
     keys.press("Enter")
     assert tab.channel.get_by_role("combobox").input_value().startswith("/runbook execute restart-web vm=web-01")
     keys.press("Enter")
-    tab.channel.locator(".thread-link").last.wait_for()
+    ours = f'[data-ts="{tab.new_card(before).ts}"]'
+    tab.channel.locator(ours).locator(".thread-link").wait_for()
 
     becomes(tab, "bob")
-    tab_to(tab, lambda at: at[0] == "channel" and "open thread" in at[1])
+    here = f"document.activeElement.closest('{ours}') !== null"
+    tab_to(tab, lambda at: at[0] == "channel" and "open thread" in at[1] and tab.page.evaluate(here))
     keys.press("Enter")
     tab.gate(3).wait_for()
     tab_to(tab, lambda at: at[0] == "thread" and at[1] == APPROVE)
