@@ -72,7 +72,8 @@ class Machine:
 
     def effects(self) -> list[str]:
         """What scripts did, one line per change."""
-        return (self.root / "effects.log").read_text(errors="replace").splitlines()
+        # on the loop: a machine that is being made again has no disk for a moment
+        return list(self._run(lambda: (self.root / "effects.log").read_text(errors="replace").splitlines()))
 
     def processes(self) -> list[GuestProcess]:
         return self._guest.sandbox.processes()

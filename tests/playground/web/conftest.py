@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ def live(client: Client) -> Iterator[Callable[[Callable[[dict[str, Any]], bool]]
     records: dict[str, Any] = {}
 
     def read_until(holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        until = time.monotonic() + PATIENCE_SECONDS  # signs of life come for ever
         while not (records and seen(holds, records)):
+            assert time.monotonic() < until, f"it never held of {sorted(records)}"
             line = answer.readline().decode()
             if line.startswith("data: "):
                 take(records, json.loads(line.removeprefix("data: ")))

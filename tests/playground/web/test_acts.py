@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from playground.slack.faults import FaultKind
 from playground.slack.model import BOT_USER_ID, Revision
 from playground.stage import Stage
+from playground.web.azure_records import cloud_records
 from playground.web.catalogue import AZURE_FAULTS, SLACK_FAULTS
 from playground.web.page import Page
 from tests.playground.web.conftest import Client
@@ -138,9 +140,20 @@ def test_an_agent_is_broken_and_repaired(client: Client, live: Live) -> None:
 def test_a_machine_made_again_is_another_machine(client: Client, live: Live) -> None:
     before = live(lambda known: "vm:rg-staging/web-02" in known)["vm:rg-staging/web-02"]["vm_id"]
 
-    client.act("vm", vm="rg-staging/web-02", deed="recreate")
+    answer = client.act("vm", vm="rg-staging/web-02", deed="recreate")
 
+    assert answer.status == 200, answer.text
     assert live(lambda known: known["vm:rg-staging/web-02"]["vm_id"] != before)
+
+
+def test_the_cloud_is_still_shown_while_a_machine_is_made_again(stage: Stage) -> None:
+    machine = stage.cloud.vm("rg-staging/web-02")
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(lambda: [cloud_records(stage.cloud) for _ in range(20)])
+        while not looking.done():
+            machine.recreate()
+
+        assert all("vm:rg-staging/web-02" in records for records in looking.result())
 
 
 def test_the_page_knows_every_fault_of_the_workspace() -> None:
