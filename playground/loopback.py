@@ -1,7 +1,7 @@
 """Ports on loopback, and whom they answer: programs of this machine that know them by their own name, and no web page.
 
 A page of another site may be open in a browser on this machine, and another name may resolve to this address: neither
-may reach a simulated service. It must never look at anything but who asks.
+may reach a simulated service. Who is answered depends on who asks, never on what is asked.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def foreign(request: web.Request, *, portless: bool = False) -> str:
     never does, and it is the name that gives a foreign page away.
     """
     port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
-    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-    named = hosts | {"127.0.0.1", "localhost"} if portless else hosts
+    hosts = {f"{HOST}:{port}", f"localhost:{port}"}
+    named = hosts | {HOST, "localhost"} if portless else hosts
     if request.headers.get("Host", "") not in named:
-        return f"The playground answers only as 127.0.0.1:{port}; use that address."
+        return f"The playground answers only as {HOST}:{port}; use that address."
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2] not in hosts:
         return ANOTHER_SITE
