@@ -16,7 +16,7 @@ from typing import Any
 from playground.azure.clock import stamp
 from playground.azure.ledger import Execution
 from playground.azure.platform import Platform
-from playground.azure.sandbox import Sandbox, kill_group
+from playground.azure.sandbox import Sandbox, kill, kill_group
 
 TAIL_BYTES = 4096
 DOWNLOAD_FAILED, BLOB_FAILED, USER_FAILED, HANDLER_FAILED = -100, -101, -102, -200
@@ -137,7 +137,7 @@ class LinuxHandler:
             return
         run.task.cancel()
         if run.process is not None:
-            _kill(run.process)
+            kill(run.process)
 
     async def _execute(self, run: "_Run") -> None:
         run.status = Status(seq=run.settings.seq, state="Running", start=self._now())
@@ -198,7 +198,7 @@ class LinuxHandler:
                 await asyncio.wait_for(process.wait(), max(0.0, min(refresh, end - loop.time())))
             if process.returncode is None and loop.time() >= end:
                 run.timed_out = True
-                _kill(process)
+                kill(process)
                 await process.wait()
             self._collect(run)
             self._write(run)
@@ -270,8 +270,3 @@ def _refuse_what_cannot_be_reached(wanted: Mapping[str, Any]) -> None:
         raise RefusedError(BLOB_FAILED, "failed to create or replace the append blob: no such host")
     if wanted.get("runAsUser"):
         raise RefusedError(USER_FAILED, f"failed to find user {wanted['runAsUser']}: unknown user")
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()

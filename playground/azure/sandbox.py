@@ -110,8 +110,7 @@ class Sandbox:
         self.kill_all()
         for child in self._children:
             if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.kill()
+                kill(child)
                 await child.wait()
 
     def _ulimits(self) -> str:
@@ -143,6 +142,13 @@ class Sandbox:
                 _kill(one.pid)
             if not living:
                 return
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    """By number: `Process.kill` looks first, and so takes the end of one that has just died from the event loop,
+    which then reports it as 255.
+    """
+    _kill(process.pid)
 
 
 def kill_group(group: int) -> None:

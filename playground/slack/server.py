@@ -8,7 +8,7 @@ loop.
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -112,6 +112,7 @@ class SlackWorkspace:
             await self._http.stop()
         if self._port:
             await self._port.close()
+        await _end_what_is_left()
 
     def __enter__(self) -> Self:
         return self
@@ -252,4 +253,15 @@ class SlackWorkspace:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("the workspace's own thread cannot wait for itself; call from another thread")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
+        except CancelledError as error:
+            raise RuntimeError("the workspace was stopped before the answer came") from error
+
+
+async def _end_what_is_left() -> None:
+    """Deliveries under way, those that a person waits for among them: nothing answers them any more."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

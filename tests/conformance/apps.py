@@ -95,7 +95,13 @@ class BlockingBot:
         kind: Any = BuiltinHandler if way == "builtin" else WebsocketClientHandler
         ping = PING_SECONDS if way == "builtin" else 6  # with less, websocket-client replaces what it is opening
         handler = kind(self.app, self._ws.app_token, ping_interval=ping)
+        is_open = threading.Event()
+        if way == "websocket-client":  # closed while it opens, it leaves its socket to the garbage collector
+            handler.client.on_open_listeners.append(lambda _: is_open.set())
+        else:
+            is_open.set()
         handler.connect()
+        assert is_open.wait(PATIENCE_SECONDS), "the service let it in, and it never said that it is open"
         self._close = lambda: self._hang_up(handler)
 
     def _hang_up(self, handler: Any) -> None:

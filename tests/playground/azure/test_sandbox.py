@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 import requests
 
 from playground.azure import AzureCloud
+from playground.azure.sandbox import Limits, Sandbox, kill
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run scripts as another user")
 
@@ -89,6 +92,29 @@ def test_stopping_the_cloud_waits_for_the_scripts_of_a_deleted_machine_too():
         cloud.on_loop(lambda: cloud.platform.estate.vms.pop(vm.id.lower()))
 
     assert [child.returncode for child in children] == [-9]
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the event loop learns of ends from a pidfd: Linux")
+def test_end_of_a_script_that_died_before_it_was_killed_is_not_lost(monkeypatch, tmp_path):
+    async def kills_a_dead_script():
+        sandbox = Sandbox(tmp_path / "vm", "vm", Limits())
+        sandbox.create()
+        children = [await sandbox.spawn("sleep 60", extra={}, folder=sandbox.root) for _ in range(2)]
+        for child in children:
+            os.kill(child.pid, signal.SIGKILL)
+            # dead, and nobody has asked for its end yet
+            await asyncio.to_thread(os.waitid, os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        kill(children[0])
+        await sandbox.reap()
+        return [await child.wait() for child in children]
+
+    with asyncio.Runner() as runner:
+        if sys.version_info < (3, 12):  # the only watcher since, and the one that waits until the loop asks
+            watcher = asyncio.PidfdChildWatcher()
+            watcher.attach_loop(runner.get_loop())
+            monkeypatch.setattr(asyncio.get_event_loop_policy(), "_watcher", watcher)
+
+        assert runner.run(kills_a_dead_script()) == [-signal.SIGKILL, -signal.SIGKILL]
 
 
 def test_machines_go_down_when_no_task_is_left_that_could_start_another_script():

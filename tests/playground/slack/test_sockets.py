@@ -190,6 +190,21 @@ def test_silent_socket_swallows_a_delivery(ws: SlackWorkspace, app: App, connect
     assert ws.person("alice").types("/runbook x", channel="ops").text == "heard"
 
 
+def test_person_who_waits_when_the_workspace_stops_is_told():
+    with SlackWorkspace.start(ack_seconds=3600) as ws:
+
+        async def stop_while_alice_waits(session: aiohttp.ClientSession) -> None:
+            async with session.ws_connect(await in_thread(url_of, ws)) as socket:
+                await next_of(socket, "hello")
+                typed = asyncio.create_task(in_thread(ws.person("alice").types, "/runbook x", channel="ops"))
+                await next_of(socket, "slash_commands")
+                await in_thread(ws.stop)
+                with pytest.raises(RuntimeError, match="stopped before the answer came"):
+                    await typed
+
+        talk(stop_while_alice_waits)
+
+
 def test_silent_socket_leaves_pings_unanswered(ws: SlackWorkspace):
     ws.faults.switch_on(FaultKind.SILENT_SOCKET, times=None)
 
