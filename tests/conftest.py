@@ -14,35 +14,49 @@ from tests.scratch import in_memory
 
 pytest_plugins = ["tests.postgres"]
 
-# A file is one worker's work. Those that take minutes begin first: begun last, they would keep one core busy alone.
+# A file is one worker's work, and the longest ones are shared out in parts; their tests need nothing that the others
+# have made.
+CAMPAIGN = "tests/crash/campaign/test_sqlite.py"
+PARTS = {CAMPAIGN: 6, "tests/faults/test_azure_matrix.py": 4}
+# What takes minutes begins first: begun last, it would keep one core busy alone. What computes stands between what
+# waits, for it gives way (see the campaign's forkserver) and takes the time that the others leave.
 LONG = (
     "tests/browser/",
-    "tests/crash/campaign/test_sqlite.py",
-    "tests/faults/test_azure_matrix.py",
+    f"{CAMPAIGN}/0",
+    "tests/faults/test_database_faults.py",
     "tests/replicas/",
+    f"{CAMPAIGN}/1",
+    "tests/journeys/",
+    f"{CAMPAIGN}/2",
     "tests/faults/",
+    f"{CAMPAIGN}/3",
+    "tests/crash/test_kill.py",
+    f"{CAMPAIGN}/4",
+    "tests/benchmarks/",
+    f"{CAMPAIGN}/5",
     "tests/crash/",
     "tests/simulation/",
     "tests/sabotage/",
-    "tests/journeys/",
-    "tests/benchmarks/",
     "tests/conformance/",
     "tests/playground/web/",
 )
-# The longest are shared out in so many parts; their tests need nothing that the others have made.
-PARTS = {"tests/crash/campaign/test_sqlite.py": 6, "tests/faults/test_azure_matrix.py": 4}
 # One worker's work all together: two browsers, two bots and two clouds at once make people wait on a small machine.
 ALONE = "tests/browser/"
+
+
+def scope_of(nodeid: str) -> str:
+    """The work that one worker takes as a whole."""
+    if nodeid.startswith(ALONE):
+        return ALONE
+    name = nodeid.partition("::")[0]
+    return f"{name}/{crc32(nodeid.encode()) % PARTS.get(name, 1)}"
 
 
 class InParts(LoadFileScheduling):  # type: ignore[misc] - xdist has no types
     """Shares out files, and the longest ones in parts."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(ALONE):
-            return ALONE
-        name = super()._split_scope(nodeid)
-        return f"{name}/{crc32(nodeid.encode()) % PARTS.get(name, 1)}"
+        return scope_of(nodeid)
 
 
 def pytest_configure() -> None:
@@ -65,4 +79,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> int:
-    return next((place for place, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG))
+    scope = scope_of(item.nodeid)
+    return next((place for place, name in enumerate(LONG) if scope.startswith(name)), len(LONG))
