@@ -43,6 +43,7 @@ class Tab:
 
     def types(self, line: str) -> None:
         composer = self.channel.get_by_role("combobox")
+        self.dialog.wait_for(state="hidden")  # nobody types past an open dialog
         composer.fill(line)
         composer.press("Escape")
         composer.press("Enter")
@@ -50,13 +51,8 @@ class Tab:
     def executes(self, line: str) -> Message:
         """Start a session and open its thread; return its card."""
         before = self.shown()
-        composer = self.channel.get_by_role("combobox")
-        for _ in range(CLICKS):
+        with self.page.expect_request("**/page/act/type"):
             self.types(line)
-            with suppress(TimeoutError):
-                self.new_card(before, 10)
-            if composer.input_value() != line:  # it was sent; who still sees it there sends it again
-                break
         card = self.new_card(before)
         self.opens(card)
         return card
@@ -65,10 +61,10 @@ class Tab:
         """The messages that are in the channel by now; see ``new_card``."""
         return {message.ts for message in self.roots()}
 
-    def new_card(self, before: set[str], seconds: float = 60) -> Message:
+    def new_card(self, before: set[str]) -> Message:
         """Wait for a session's card that was not among those ``before``."""
         card = self.stage.slack.wait_for(
-            lambda: next((each for each in self.roots() if each.ts not in before and each.blocks), None), seconds
+            lambda: next((each for each in self.roots() if each.ts not in before and each.blocks), None), 60
         )
         assert card is not None
         return card
