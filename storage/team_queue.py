@@ -25,6 +25,7 @@ from sqlalchemy import URL, Connection, text
 
 from engine.errors import Bug, Misconfigured, RunbookError
 from engine.ports import Clock, UnitOfWorkFactory
+from storage.connecting import NETWORK_LIMITS
 from storage.queue import SWEEP_LIMIT, Handlers, carry_out
 
 QUEUE = "runbook"
@@ -170,7 +171,7 @@ class TeamQueue:
     def _app(self, handlers: Handlers) -> procrastinate.App:
         connector = procrastinate.PsycopgConnector(
             conninfo=self._address,
-            kwargs={"connect_timeout": 2, "application_name": "runbook-bot queue"},
+            kwargs={"application_name": "runbook-bot queue", "connect_timeout": 2, **NETWORK_LIMITS},
             min_size=1,
             max_size=4,
             timeout=5,

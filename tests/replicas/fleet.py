@@ -17,6 +17,7 @@ from pathlib import Path
 from playground.slack.delivery import Answer, Delivery, Transport
 from playground.slack.http_delivery import HttpSender
 from playground.stage import BotProcess, Door, Stage, free_port
+from tests.wire import Wire
 
 PATIENCE_SECONDS = 60.0
 LEASE_SECONDS = 3
@@ -25,7 +26,9 @@ LEASE_SECONDS = 3
 class Replica(BotProcess):
     """One process of the product, with a log and a port of its own."""
 
-    def __init__(self, stage: Stage, name: str, *, door: Door = "http", code: Path | None = None) -> None:
+    def __init__(
+        self, stage: Stage, name: str, *, door: Door = "http", code: Path | None = None, wire: Wire | None = None
+    ) -> None:
         folder = stage.folder / name
         folder.mkdir()
         self.name, self.door, self.port = name, door, free_port()
@@ -35,6 +38,8 @@ class Replica(BotProcess):
             environment["RUNBOOK_LEASE_SECONDS"] = str(LEASE_SECONDS)
         else:
             environment["PYTHONPATH"] = str(code)
+        if wire is not None:
+            environment["DATABASE_URL"] = wire.url
         if door == "socket":
             del environment["SLACK_SIGNING_SECRET"]
             environment["SLACK_APP_TOKEN"] = stage.slack.app_token
@@ -92,12 +97,12 @@ class Fleet:
         self._posts: list[HttpSender] = []
         stage.slack._dispatcher.transport = self.doors
 
-    def start(self, *doors: Door, code: Path | None = None) -> list[Replica]:
-        """Start so many replicas at once and wait until all serve."""
+    def start(self, *doors: Door, code: Path | None = None, wire: Wire | None = None) -> list[Replica]:
+        """Start so many replicas at once and wait until all serve; they reach the database by the wire, if given."""
         started = []
         for door in doors:
             self._numbers += 1
-            started.append(Replica(self.stage, f"replica-{self._numbers}", door=door, code=code))
+            started.append(Replica(self.stage, f"replica-{self._numbers}", door=door, code=code, wire=wire))
         for replica in started:
             replica.start()
         for replica in started:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,13 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, make_url, text
 
 from engine.errors import InvalidInput, Misconfigured, StorageUnavailable
 from storage.columns import Base
 from storage.database import acquire_process_lock, open_database
 from storage.migrate import upgrade
-from tests.storage.builders import NOW, NoQueue, a_draft, a_plan, happened, planned, started, stored, vote
+from storage.team_queue import TeamQueue
+from tests.storage.builders import NOW, FixedClock, NoQueue, a_draft, a_plan, happened, planned, started, stored, vote
+from tests.wire import Wire
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +62,36 @@ def test_opening_connects_to_nothing():
     database = open_database("postgresql://u:secret@127.0.0.1:1/x")
 
     assert "secret" not in repr(database)
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux lets us read the limits of a connection"
+)
+def test_connection_that_the_network_swallows_is_given_up_after_fifteen_seconds(postgres_url):
+    wire = Wire(postgres_url)
+    database = open_database(wire.url)
+
+    with database.engine.connect() as connection:
+        limits = limits_of(connection.connection.driver_connection)
+    queue = asyncio.run(of_its_queue(wire.url))
+    database.close()
+    wire.close()
+
+    assert limits == queue == {"silent for": 10, "then after": 5, "not taken for": 15_000}
+
+
+def limits_of(connection):
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_USER_TIMEOUT)
+        values = (end.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+        return dict(zip(("silent for", "then after", "not taken for"), values, strict=True))
+
+
+async def of_its_queue(url):
+    app = TeamQueue(make_url(url), FixedClock())._app({})
+    async with app.open_async(), app.connector.pool.connection() as connection:
+        return limits_of(connection)
 
 
 def test_unreachable_server_is_told_without_its_password():
