@@ -222,9 +222,9 @@ class SlackWorkspace:
         """Send an event now and wait for the first attempt's answer."""
         return self._run(self._dispatcher.deliver_event(event))
 
-    def refresh_sockets(self, reason: str = "refresh_requested") -> None:
-        """Send `disconnect` with a reason such as `warning` or `refresh_requested` to every socket."""
-        self._run(self._hub.disconnect(reason))
+    def refresh_sockets(self, reason: str = "refresh_requested", *, most: int | None = None) -> None:
+        """Send `disconnect` with a reason such as `warning` or `refresh_requested` to every socket, or to so many."""
+        self._run(self._hub.disconnect(reason, most=most))
 
     def cut_sockets(self) -> None:
         """Break every connection without a word."""

@@ -159,9 +159,9 @@ class SocketHub:
 
     # on demand
 
-    async def disconnect(self, reason: str) -> None:
-        """Tell every socket to reconnect; it stays open until the client has done so."""
-        for socket in list(self.ready):
+    async def disconnect(self, reason: str, *, most: int | None = None) -> None:
+        """Tell every socket, or so many, to reconnect; one stays open until the client has done so."""
+        for socket in self.ready[:most]:
             await self._ask_to_leave(socket, reason)
 
     async def cut(self) -> None:
