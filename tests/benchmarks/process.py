@@ -24,11 +24,12 @@ SETTLE_SECONDS = 3.0  #: after the start, before idleness begins
 
 @contextmanager
 def compiled_stage(database: str, url: str, folder: Path) -> Iterator[Stage]:
-    """A stage whose bot has been started once, so that its byte code is compiled and its tables are there."""
+    """A stage whose bot has run one session, so that all its byte code is compiled and its tables are there."""
     with Stage(Setting(database_url=url if database == "postgresql" else "")) as stage:
         stage.bot.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         stage.bot.environment["PYTHONPYCACHEPREFIX"] = str(folder.parent / "bytecode")  # one for both databases
         stage.start_bot()
+        plays(stage)
         stage.bot.stop()
         yield stage
 
@@ -44,7 +45,7 @@ def process(database: str, url: str, folder: Path, sizes: Sizes) -> list[Result]
         threading.Event().wait(min(SETTLE_SECONDS, sizes.idle_seconds))
         idle = resident_megabytes(stage.bot.pid)
         share = busy_per_cent(stage.bot.pid, sizes.idle_seconds)
-        STORIES["restart-web"].play(Scene(stage, Console(quiet=True)))
+        plays(stage)
         used = resident_megabytes(stage.bot.pid)
     return [
         Result(
@@ -59,6 +60,11 @@ def process(database: str, url: str, folder: Path, sizes: Sizes) -> list[Result]
         Result(benchmark="idle-memory", database=database, median=idle, unit="MB", holds=idle <= IDLE_MEGABYTES),
         Result(benchmark="used-memory", database=database, median=used, unit="MB"),
     ]
+
+
+def plays(stage: Stage) -> None:
+    """Let people run one session to its end."""
+    STORIES["restart-web"].play(Scene(stage, Console(quiet=True)))
 
 
 def busy_per_cent(pid: int, seconds: float) -> float:
