@@ -94,6 +94,12 @@ def test_stopping_the_cloud_waits_for_the_scripts_of_a_deleted_machine_too():
     assert [child.returncode for child in children] == [-9]
 
 
+def dies_unheard(pid: int) -> None:
+    """Wait until it is dead without letting the event loop run, which would ask for its end."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the event loop learns of ends from a pidfd: Linux")
 def test_end_of_a_script_that_died_before_it_was_killed_is_not_lost(monkeypatch, tmp_path):
     async def kills_a_dead_script():
@@ -101,9 +107,7 @@ def test_end_of_a_script_that_died_before_it_was_killed_is_not_lost(monkeypatch,
         sandbox.create()
         children = [await sandbox.spawn("sleep 60", extra={}, folder=sandbox.root) for _ in range(2)]
         for child in children:
-            os.kill(child.pid, signal.SIGKILL)
-            # dead, and nobody has asked for its end yet
-            await asyncio.to_thread(os.waitid, os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+            dies_unheard(child.pid)
         kill(children[0])
         await sandbox.reap()
         return [await child.wait() for child in children]
