@@ -31,6 +31,7 @@ PING_SECONDS = 3  #: the SDK needs several intervals to notice a dead peer: a mi
 #: Threads per connection, each parked until its request is answered: while the database stalls, for two seconds. A
 #: request that waited for a free one would be answered too late. Threads are made when they are first needed.
 DISPATCHERS = 30
+HANG_UP_TRIES, HANG_UP_SECONDS = 100, 0.1  #: ten seconds for the reader of a connection to end
 _WRONG_TOKEN = frozenset(
     {"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked", "token_expired"}
 )
@@ -138,9 +139,16 @@ def hang_up(handler: SocketModeHandler) -> None:
     """Close one connection, first waking the SDK's threads out of their waits: they would take three seconds.
 
     The woken reader closes the socket too. When it does so between the SDK's look at the socket and its lock, the
-    SDK stumbles over a socket that is gone, and has to be called again for the rest of its closing.
+    SDK stumbles over a socket that is gone, and has to be called again for the rest of its closing. A reader that
+    only begins takes the sign back with which it was told to end, so it is told until it has ended.
     """
-    _wake(handler)
+    reader = handler.client.current_session_runner
+    reader.event.set()
+    for _ in range(HANG_UP_TRIES):
+        _wake(handler)
+        if not reader.is_alive():
+            break
+        reader.thread.join(HANG_UP_SECONDS)
     try:
         handler.close()  # type: ignore[no-untyped-call]
     except AttributeError:
