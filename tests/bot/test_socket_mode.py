@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+
 import pytest
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
@@ -53,6 +56,24 @@ class Overtaken:
 
     def __exit__(self, *_: object) -> None:
         """Nothing is held."""
+
+
+class Told:
+    """The state of a connection, which counts how often its reader was told to end."""
+
+    def __init__(self) -> None:
+        self._ends = False
+        self.times = threading.Semaphore(0)
+
+    @property
+    def terminated(self) -> bool:
+        return self._ends
+
+    @terminated.setter
+    def terminated(self, ends: bool) -> None:
+        self._ends = ends
+        if ends:
+            self.times.release()
 
 
 def test_two_connections_are_open_and_ready(sockets: SocketMode):
@@ -131,3 +152,33 @@ def test_connections_of_other_replicas_are_no_strangers(bolt: App):
 
     assert made.health().strangers == 0
     made.close()
+
+
+def test_reader_that_only_begins_when_it_is_told_to_end_does_not_stop_the_closing(
+    sockets: SocketMode, bolt: App, workspace: SlackWorkspace
+):
+    handler = SocketModeHandler(bolt, workspace.app_token)
+    client, told, looked = handler.client, Told(), threading.Event()
+
+    def begins_late() -> None:
+        if client.current_session is not None:
+            looked.set()
+            told.times.acquire()
+            told.times.acquire()
+            with suppress(TimeoutError):  # whoever closes at once has closed the socket by then
+                workspace.wait_for(lambda: not client.current_session.is_active(), 1)
+            told.terminated = False  # what the SDK does as it begins
+            client.current_session.run_until_completion(told)
+
+    client.current_session_runner.target = begins_late
+    handler.connect()
+    client.current_session_state = told  # connecting makes a new one
+    workspace.wait_until_connected(3)
+    assert looked.wait(10)
+
+    closing = threading.Thread(target=hang_up, args=(handler,), daemon=True)
+    closing.start()
+    closing.join(20)
+
+    assert not closing.is_alive()
+    workspace.wait_for(lambda: workspace.open_sockets == 2)
